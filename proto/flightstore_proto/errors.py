@@ -1,0 +1,174 @@
+"""Errors of flightstore, the same classes on both sides of the wire.
+
+    FlightstoreError
+    ├── BadRequest                 the request cannot be carried out as it stands
+    │   ├── BadInstrument          a name that is not exchange:SYMBOL, or is unsafe
+    │   ├── BadTimeframe           not one of ccxt's spellings
+    │   ├── BadRange               unparsable, reversed, or outside what nanoseconds can say
+    │   ├── UnknownInstrument      nothing stored under that name (near names are offered)
+    │   ├── UnknownDataset         no such dataset
+    │   ├── UnknownColumn          no such column in the dataset
+    │   ├── UnknownSnapshot        no such snapshot
+    │   ├── UnknownAction          the server has no such action
+    │   ├── SchemaMismatch         columns or types differ from the dataset's
+    │   ├── InvalidRows            rows that cannot be true: off the grid, NaN price, high below low
+    │   └── CommitMismatch         a put whose commit does not match what was sent
+    ├── MissingCoverage            strict read of a range that is not known complete
+    ├── PartialRead                a read of many series of which some could not be served
+    ├── Corrupt                    stored bytes do not match their checksum; names file and offset
+    ├── Poisoned                   a write or fsync failed; the server reads on, restart it to write
+    ├── Overloaded                 a configured limit is reached; names the limit
+    ├── Unauthorized               no valid token, or not this role
+    ├── Unavailable                no server there, or it is going away
+    ├── DeadlineExceeded           the call took longer than its deadline
+    ├── ConfigError                a configuration file, key or value
+    ├── DataDirError               the data directory cannot be used as it is
+    ├── MissingExtra               an optional part is not installed; names the pip command
+    └── InternalError              a defect of flightstore; the server's log has the traceback
+
+On the wire an error is its code and one sentence (ErrorDetail in flightstore.proto). The server
+raises these classes, the Flight edge encodes them, and the client decodes them into the same classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+
+
+class FlightstoreError(Exception):
+    """Base of every error of flightstore. `suggestions` holds near names where a name was wrong."""
+
+    code = "error"
+
+    def __init__(self, message: str, *, suggestions: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.suggestions = tuple(suggestions)
+
+
+class BadRequest(FlightstoreError):
+    code = "bad_request"
+
+
+class BadInstrument(BadRequest):
+    code = "bad_instrument"
+
+
+class BadTimeframe(BadRequest):
+    code = "bad_timeframe"
+
+
+class BadRange(BadRequest):
+    code = "bad_range"
+
+
+class UnknownInstrument(BadRequest):
+    code = "unknown_instrument"
+
+
+class UnknownDataset(BadRequest):
+    code = "unknown_dataset"
+
+
+class UnknownColumn(BadRequest):
+    code = "unknown_column"
+
+
+class UnknownSnapshot(BadRequest):
+    code = "unknown_snapshot"
+
+
+class UnknownAction(BadRequest):
+    code = "unknown_action"
+
+
+class SchemaMismatch(BadRequest):
+    code = "schema_mismatch"
+
+
+class InvalidRows(BadRequest):
+    code = "invalid_rows"
+
+
+class CommitMismatch(BadRequest):
+    code = "commit_mismatch"
+
+
+class MissingCoverage(FlightstoreError):
+    code = "missing_coverage"
+
+
+class PartialRead(FlightstoreError):
+    code = "partial_read"
+
+
+class Corrupt(FlightstoreError):
+    code = "corrupt"
+
+
+class Poisoned(FlightstoreError):
+    code = "poisoned"
+
+
+class Overloaded(FlightstoreError):
+    code = "overloaded"
+
+
+class Unauthorized(FlightstoreError):
+    code = "unauthorized"
+
+
+class Unavailable(FlightstoreError):
+    code = "unavailable"
+
+
+class DeadlineExceeded(FlightstoreError):
+    code = "deadline_exceeded"
+
+
+class ConfigError(FlightstoreError):
+    code = "config"
+
+
+class DataDirError(FlightstoreError):
+    code = "data_dir"
+
+
+class MissingExtra(FlightstoreError):
+    code = "missing_extra"
+
+
+class InternalError(FlightstoreError):
+    code = "internal"
+
+
+def _tree(root: type[FlightstoreError]) -> Iterable[type[FlightstoreError]]:
+    yield root
+    for child in root.__subclasses__():
+        yield from _tree(child)
+
+
+BY_CODE: dict[str, type[FlightstoreError]] = {cls.code: cls for cls in _tree(FlightstoreError)}
+
+
+def near(name: str, known: Iterable[str], *, most: int = 3) -> list[str]:
+    """Names of `known` that look like `name`, best first; letter case does not count."""
+    by_folded = {candidate.casefold(): candidate for candidate in known}
+    close = get_close_matches(name.casefold(), by_folded, n=most, cutoff=0.6)
+    return [by_folded[folded] for folded in close]
+
+
+def did_you_mean(suggestions: Sequence[str]) -> str:
+    """' Did you mean a, b or c?' or nothing."""
+    if not suggestions:
+        return ""
+    *head, last = suggestions
+    listed = f"{', '.join(head)} or {last}" if head else last
+    return f" Did you mean {listed}?"
+
+
+def shown(value: object, *, most: int = 80) -> str:
+    """`value` in quotes, safe to print and never long: hostile names end up in messages too."""
+    text = repr(str(value))
+    return text if len(text) <= most else f"{text[: most - 1]}…' ({len(str(value))} characters)"

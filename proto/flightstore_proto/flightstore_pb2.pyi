@@ -1,0 +1,496 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Mapping, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Series(_message.Message):
+    __slots__ = ("dataset", "instrument", "timeframe")
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    INSTRUMENT_FIELD_NUMBER: _ClassVar[int]
+    TIMEFRAME_FIELD_NUMBER: _ClassVar[int]
+    dataset: str
+    instrument: str
+    timeframe: str
+    def __init__(self, dataset: _Optional[str] = ..., instrument: _Optional[str] = ..., timeframe: _Optional[str] = ...) -> None: ...
+
+class TimeRange(_message.Message):
+    __slots__ = ("start", "end")
+    START_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    start: int
+    end: int
+    def __init__(self, start: _Optional[int] = ..., end: _Optional[int] = ...) -> None: ...
+
+class Ticket(_message.Message):
+    __slots__ = ("read", "catalog")
+    READ_FIELD_NUMBER: _ClassVar[int]
+    CATALOG_FIELD_NUMBER: _ClassVar[int]
+    read: ReadRequest
+    catalog: CatalogRequest
+    def __init__(self, read: _Optional[_Union[ReadRequest, _Mapping]] = ..., catalog: _Optional[_Union[CatalogRequest, _Mapping]] = ...) -> None: ...
+
+class ReadRequest(_message.Message):
+    __slots__ = ("dataset", "instruments", "timeframe", "range", "columns", "limit", "tail", "snapshot", "identity", "strict")
+    class Identity(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        IDENTITY_AUTO: _ClassVar[ReadRequest.Identity]
+        IDENTITY_COLUMNS: _ClassVar[ReadRequest.Identity]
+        IDENTITY_RUNS: _ClassVar[ReadRequest.Identity]
+    IDENTITY_AUTO: ReadRequest.Identity
+    IDENTITY_COLUMNS: ReadRequest.Identity
+    IDENTITY_RUNS: ReadRequest.Identity
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    INSTRUMENTS_FIELD_NUMBER: _ClassVar[int]
+    TIMEFRAME_FIELD_NUMBER: _ClassVar[int]
+    RANGE_FIELD_NUMBER: _ClassVar[int]
+    COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    TAIL_FIELD_NUMBER: _ClassVar[int]
+    SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
+    IDENTITY_FIELD_NUMBER: _ClassVar[int]
+    STRICT_FIELD_NUMBER: _ClassVar[int]
+    dataset: str
+    instruments: _containers.RepeatedScalarFieldContainer[str]
+    timeframe: str
+    range: TimeRange
+    columns: _containers.RepeatedScalarFieldContainer[str]
+    limit: int
+    tail: int
+    snapshot: str
+    identity: ReadRequest.Identity
+    strict: bool
+    def __init__(self, dataset: _Optional[str] = ..., instruments: _Optional[_Iterable[str]] = ..., timeframe: _Optional[str] = ..., range: _Optional[_Union[TimeRange, _Mapping]] = ..., columns: _Optional[_Iterable[str]] = ..., limit: _Optional[int] = ..., tail: _Optional[int] = ..., snapshot: _Optional[str] = ..., identity: _Optional[_Union[ReadRequest.Identity, str]] = ..., strict: bool = ...) -> None: ...
+
+class StreamSeries(_message.Message):
+    __slots__ = ("series", "problems", "dataset", "timeframe")
+    class Entry(_message.Message):
+        __slots__ = ("instrument", "metadata")
+        class MetadataEntry(_message.Message):
+            __slots__ = ("key", "value")
+            KEY_FIELD_NUMBER: _ClassVar[int]
+            VALUE_FIELD_NUMBER: _ClassVar[int]
+            key: str
+            value: str
+            def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+        INSTRUMENT_FIELD_NUMBER: _ClassVar[int]
+        METADATA_FIELD_NUMBER: _ClassVar[int]
+        instrument: str
+        metadata: _containers.ScalarMap[str, str]
+        def __init__(self, instrument: _Optional[str] = ..., metadata: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    SERIES_FIELD_NUMBER: _ClassVar[int]
+    PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    TIMEFRAME_FIELD_NUMBER: _ClassVar[int]
+    series: _containers.RepeatedCompositeFieldContainer[StreamSeries.Entry]
+    problems: _containers.RepeatedCompositeFieldContainer[Problem]
+    dataset: str
+    timeframe: str
+    def __init__(self, series: _Optional[_Iterable[_Union[StreamSeries.Entry, _Mapping]]] = ..., problems: _Optional[_Iterable[_Union[Problem, _Mapping]]] = ..., dataset: _Optional[str] = ..., timeframe: _Optional[str] = ...) -> None: ...
+
+class BatchRuns(_message.Message):
+    __slots__ = ("series", "rows", "problems")
+    SERIES_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    series: _containers.RepeatedScalarFieldContainer[int]
+    rows: _containers.RepeatedScalarFieldContainer[int]
+    problems: _containers.RepeatedCompositeFieldContainer[Problem]
+    def __init__(self, series: _Optional[_Iterable[int]] = ..., rows: _Optional[_Iterable[int]] = ..., problems: _Optional[_Iterable[_Union[Problem, _Mapping]]] = ...) -> None: ...
+
+class Problem(_message.Message):
+    __slots__ = ("instrument", "error")
+    INSTRUMENT_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    instrument: str
+    error: ErrorDetail
+    def __init__(self, instrument: _Optional[str] = ..., error: _Optional[_Union[ErrorDetail, _Mapping]] = ...) -> None: ...
+
+class CatalogRequest(_message.Message):
+    __slots__ = ("dataset", "instruments", "timeframe", "snapshot")
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    INSTRUMENTS_FIELD_NUMBER: _ClassVar[int]
+    TIMEFRAME_FIELD_NUMBER: _ClassVar[int]
+    SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
+    dataset: str
+    instruments: _containers.RepeatedScalarFieldContainer[str]
+    timeframe: str
+    snapshot: str
+    def __init__(self, dataset: _Optional[str] = ..., instruments: _Optional[_Iterable[str]] = ..., timeframe: _Optional[str] = ..., snapshot: _Optional[str] = ...) -> None: ...
+
+class WriteRequest(_message.Message):
+    __slots__ = ("dataset", "protocol")
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    PROTOCOL_FIELD_NUMBER: _ClassVar[int]
+    dataset: str
+    protocol: int
+    def __init__(self, dataset: _Optional[str] = ..., protocol: _Optional[int] = ...) -> None: ...
+
+class PutCommit(_message.Message):
+    __slots__ = ("put_id", "rows", "series")
+    PUT_ID_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    SERIES_FIELD_NUMBER: _ClassVar[int]
+    put_id: int
+    rows: int
+    series: _containers.RepeatedCompositeFieldContainer[SeriesPut]
+    def __init__(self, put_id: _Optional[int] = ..., rows: _Optional[int] = ..., series: _Optional[_Iterable[_Union[SeriesPut, _Mapping]]] = ...) -> None: ...
+
+class SeriesPut(_message.Message):
+    __slots__ = ("instrument", "timeframe", "rows", "covers", "metadata", "grid", "key")
+    class Grid(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        GRID_TIMEFRAME: _ClassVar[SeriesPut.Grid]
+        GRID_FREE: _ClassVar[SeriesPut.Grid]
+    GRID_TIMEFRAME: SeriesPut.Grid
+    GRID_FREE: SeriesPut.Grid
+    class MetadataEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    INSTRUMENT_FIELD_NUMBER: _ClassVar[int]
+    TIMEFRAME_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    COVERS_FIELD_NUMBER: _ClassVar[int]
+    METADATA_FIELD_NUMBER: _ClassVar[int]
+    GRID_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    instrument: str
+    timeframe: str
+    rows: int
+    covers: _containers.RepeatedCompositeFieldContainer[TimeRange]
+    metadata: _containers.ScalarMap[str, str]
+    grid: SeriesPut.Grid
+    key: str
+    def __init__(self, instrument: _Optional[str] = ..., timeframe: _Optional[str] = ..., rows: _Optional[int] = ..., covers: _Optional[_Iterable[_Union[TimeRange, _Mapping]]] = ..., metadata: _Optional[_Mapping[str, str]] = ..., grid: _Optional[_Union[SeriesPut.Grid, str]] = ..., key: _Optional[str] = ...) -> None: ...
+
+class WriteAck(_message.Message):
+    __slots__ = ("lsn", "rows", "duplicates", "put_id")
+    LSN_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    DUPLICATES_FIELD_NUMBER: _ClassVar[int]
+    PUT_ID_FIELD_NUMBER: _ClassVar[int]
+    lsn: int
+    rows: int
+    duplicates: int
+    put_id: int
+    def __init__(self, lsn: _Optional[int] = ..., rows: _Optional[int] = ..., duplicates: _Optional[int] = ..., put_id: _Optional[int] = ...) -> None: ...
+
+class Health(_message.Message):
+    __slots__ = ("ready", "version", "read_only", "reason")
+    READY_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    READ_ONLY_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    ready: bool
+    version: str
+    read_only: bool
+    reason: str
+    def __init__(self, ready: bool = ..., version: _Optional[str] = ..., read_only: bool = ..., reason: _Optional[str] = ...) -> None: ...
+
+class Status(_message.Message):
+    __slots__ = ("version", "data_dir", "uptime_seconds", "series", "segments", "segment_bytes", "last_lsn", "flushed_lsn", "log_bytes", "memtable_rows", "memtable_bytes", "resident_bytes", "open_streams", "read_only_reason", "counters", "limits")
+    class CountersEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class LimitsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    DATA_DIR_FIELD_NUMBER: _ClassVar[int]
+    UPTIME_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    SERIES_FIELD_NUMBER: _ClassVar[int]
+    SEGMENTS_FIELD_NUMBER: _ClassVar[int]
+    SEGMENT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    LAST_LSN_FIELD_NUMBER: _ClassVar[int]
+    FLUSHED_LSN_FIELD_NUMBER: _ClassVar[int]
+    LOG_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MEMTABLE_ROWS_FIELD_NUMBER: _ClassVar[int]
+    MEMTABLE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    RESIDENT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    OPEN_STREAMS_FIELD_NUMBER: _ClassVar[int]
+    READ_ONLY_REASON_FIELD_NUMBER: _ClassVar[int]
+    COUNTERS_FIELD_NUMBER: _ClassVar[int]
+    LIMITS_FIELD_NUMBER: _ClassVar[int]
+    version: str
+    data_dir: str
+    uptime_seconds: float
+    series: int
+    segments: int
+    segment_bytes: int
+    last_lsn: int
+    flushed_lsn: int
+    log_bytes: int
+    memtable_rows: int
+    memtable_bytes: int
+    resident_bytes: int
+    open_streams: int
+    read_only_reason: str
+    counters: _containers.ScalarMap[str, int]
+    limits: _containers.ScalarMap[str, int]
+    def __init__(self, version: _Optional[str] = ..., data_dir: _Optional[str] = ..., uptime_seconds: _Optional[float] = ..., series: _Optional[int] = ..., segments: _Optional[int] = ..., segment_bytes: _Optional[int] = ..., last_lsn: _Optional[int] = ..., flushed_lsn: _Optional[int] = ..., log_bytes: _Optional[int] = ..., memtable_rows: _Optional[int] = ..., memtable_bytes: _Optional[int] = ..., resident_bytes: _Optional[int] = ..., open_streams: _Optional[int] = ..., read_only_reason: _Optional[str] = ..., counters: _Optional[_Mapping[str, int]] = ..., limits: _Optional[_Mapping[str, int]] = ...) -> None: ...
+
+class RangeRequest(_message.Message):
+    __slots__ = ("series", "range", "snapshot")
+    SERIES_FIELD_NUMBER: _ClassVar[int]
+    RANGE_FIELD_NUMBER: _ClassVar[int]
+    SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
+    series: Series
+    range: TimeRange
+    snapshot: str
+    def __init__(self, series: _Optional[_Union[Series, _Mapping]] = ..., range: _Optional[_Union[TimeRange, _Mapping]] = ..., snapshot: _Optional[str] = ...) -> None: ...
+
+class Ranges(_message.Message):
+    __slots__ = ("ranges",)
+    RANGES_FIELD_NUMBER: _ClassVar[int]
+    ranges: _containers.RepeatedCompositeFieldContainer[TimeRange]
+    def __init__(self, ranges: _Optional[_Iterable[_Union[TimeRange, _Mapping]]] = ...) -> None: ...
+
+class Gaps(_message.Message):
+    __slots__ = ("gaps",)
+    class Gap(_message.Message):
+        __slots__ = ("range", "missing")
+        RANGE_FIELD_NUMBER: _ClassVar[int]
+        MISSING_FIELD_NUMBER: _ClassVar[int]
+        range: TimeRange
+        missing: int
+        def __init__(self, range: _Optional[_Union[TimeRange, _Mapping]] = ..., missing: _Optional[int] = ...) -> None: ...
+    GAPS_FIELD_NUMBER: _ClassVar[int]
+    gaps: _containers.RepeatedCompositeFieldContainer[Gaps.Gap]
+    def __init__(self, gaps: _Optional[_Iterable[_Union[Gaps.Gap, _Mapping]]] = ...) -> None: ...
+
+class DeleteRequest(_message.Message):
+    __slots__ = ("series", "range")
+    SERIES_FIELD_NUMBER: _ClassVar[int]
+    RANGE_FIELD_NUMBER: _ClassVar[int]
+    series: Series
+    range: TimeRange
+    def __init__(self, series: _Optional[_Union[Series, _Mapping]] = ..., range: _Optional[_Union[TimeRange, _Mapping]] = ...) -> None: ...
+
+class DescribeRequest(_message.Message):
+    __slots__ = ("series", "metadata")
+    class MetadataEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    SERIES_FIELD_NUMBER: _ClassVar[int]
+    METADATA_FIELD_NUMBER: _ClassVar[int]
+    series: Series
+    metadata: _containers.ScalarMap[str, str]
+    def __init__(self, series: _Optional[_Union[Series, _Mapping]] = ..., metadata: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class SnapshotRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class Snapshot(_message.Message):
+    __slots__ = ("name", "lsn", "created", "series")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    LSN_FIELD_NUMBER: _ClassVar[int]
+    CREATED_FIELD_NUMBER: _ClassVar[int]
+    SERIES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    lsn: int
+    created: int
+    series: int
+    def __init__(self, name: _Optional[str] = ..., lsn: _Optional[int] = ..., created: _Optional[int] = ..., series: _Optional[int] = ...) -> None: ...
+
+class Snapshots(_message.Message):
+    __slots__ = ("snapshots",)
+    SNAPSHOTS_FIELD_NUMBER: _ClassVar[int]
+    snapshots: _containers.RepeatedCompositeFieldContainer[Snapshot]
+    def __init__(self, snapshots: _Optional[_Iterable[_Union[Snapshot, _Mapping]]] = ...) -> None: ...
+
+class CompactRequest(_message.Message):
+    __slots__ = ("full",)
+    FULL_FIELD_NUMBER: _ClassVar[int]
+    full: bool
+    def __init__(self, full: bool = ...) -> None: ...
+
+class CompactResult(_message.Message):
+    __slots__ = ("merged_segments", "new_segments", "bytes_written")
+    MERGED_SEGMENTS_FIELD_NUMBER: _ClassVar[int]
+    NEW_SEGMENTS_FIELD_NUMBER: _ClassVar[int]
+    BYTES_WRITTEN_FIELD_NUMBER: _ClassVar[int]
+    merged_segments: int
+    new_segments: int
+    bytes_written: int
+    def __init__(self, merged_segments: _Optional[int] = ..., new_segments: _Optional[int] = ..., bytes_written: _Optional[int] = ...) -> None: ...
+
+class VerifyProgress(_message.Message):
+    __slots__ = ("files_done", "files_total", "bytes_done", "damage", "finished")
+    FILES_DONE_FIELD_NUMBER: _ClassVar[int]
+    FILES_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    BYTES_DONE_FIELD_NUMBER: _ClassVar[int]
+    DAMAGE_FIELD_NUMBER: _ClassVar[int]
+    FINISHED_FIELD_NUMBER: _ClassVar[int]
+    files_done: int
+    files_total: int
+    bytes_done: int
+    damage: _containers.RepeatedScalarFieldContainer[str]
+    finished: bool
+    def __init__(self, files_done: _Optional[int] = ..., files_total: _Optional[int] = ..., bytes_done: _Optional[int] = ..., damage: _Optional[_Iterable[str]] = ..., finished: bool = ...) -> None: ...
+
+class BackupRequest(_message.Message):
+    __slots__ = ("destination",)
+    DESTINATION_FIELD_NUMBER: _ClassVar[int]
+    destination: str
+    def __init__(self, destination: _Optional[str] = ...) -> None: ...
+
+class BackupResult(_message.Message):
+    __slots__ = ("destination", "files", "bytes", "lsn")
+    DESTINATION_FIELD_NUMBER: _ClassVar[int]
+    FILES_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    LSN_FIELD_NUMBER: _ClassVar[int]
+    destination: str
+    files: int
+    bytes: int
+    lsn: int
+    def __init__(self, destination: _Optional[str] = ..., files: _Optional[int] = ..., bytes: _Optional[int] = ..., lsn: _Optional[int] = ...) -> None: ...
+
+class ErrorDetail(_message.Message):
+    __slots__ = ("code", "message", "suggestions")
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    SUGGESTIONS_FIELD_NUMBER: _ClassVar[int]
+    code: str
+    message: str
+    suggestions: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, code: _Optional[str] = ..., message: _Optional[str] = ..., suggestions: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class LogRecord(_message.Message):
+    __slots__ = ("put", "delete", "describe")
+    PUT_FIELD_NUMBER: _ClassVar[int]
+    DELETE_FIELD_NUMBER: _ClassVar[int]
+    DESCRIBE_FIELD_NUMBER: _ClassVar[int]
+    put: LogPut
+    delete: LogDelete
+    describe: LogDescribe
+    def __init__(self, put: _Optional[_Union[LogPut, _Mapping]] = ..., delete: _Optional[_Union[LogDelete, _Mapping]] = ..., describe: _Optional[_Union[LogDescribe, _Mapping]] = ...) -> None: ...
+
+class LogPut(_message.Message):
+    __slots__ = ("put_id", "runs", "dataset", "columns", "dataset_id", "received")
+    PUT_ID_FIELD_NUMBER: _ClassVar[int]
+    RUNS_FIELD_NUMBER: _ClassVar[int]
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    DATASET_ID_FIELD_NUMBER: _ClassVar[int]
+    RECEIVED_FIELD_NUMBER: _ClassVar[int]
+    put_id: int
+    runs: _containers.RepeatedCompositeFieldContainer[LogRun]
+    dataset: LogDataset
+    columns: int
+    dataset_id: int
+    received: int
+    def __init__(self, put_id: _Optional[int] = ..., runs: _Optional[_Iterable[_Union[LogRun, _Mapping]]] = ..., dataset: _Optional[_Union[LogDataset, _Mapping]] = ..., columns: _Optional[int] = ..., dataset_id: _Optional[int] = ..., received: _Optional[int] = ...) -> None: ...
+
+class LogRun(_message.Message):
+    __slots__ = ("series", "rows", "covers", "define", "metadata", "segments")
+    class MetadataEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    SERIES_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    COVERS_FIELD_NUMBER: _ClassVar[int]
+    DEFINE_FIELD_NUMBER: _ClassVar[int]
+    METADATA_FIELD_NUMBER: _ClassVar[int]
+    SEGMENTS_FIELD_NUMBER: _ClassVar[int]
+    series: int
+    rows: int
+    covers: _containers.RepeatedScalarFieldContainer[int]
+    define: LogSeries
+    metadata: _containers.ScalarMap[str, str]
+    segments: _containers.RepeatedCompositeFieldContainer[LogSegment]
+    def __init__(self, series: _Optional[int] = ..., rows: _Optional[int] = ..., covers: _Optional[_Iterable[int]] = ..., define: _Optional[_Union[LogSeries, _Mapping]] = ..., metadata: _Optional[_Mapping[str, str]] = ..., segments: _Optional[_Iterable[_Union[LogSegment, _Mapping]]] = ...) -> None: ...
+
+class LogSeries(_message.Message):
+    __slots__ = ("instrument", "timeframe", "free_grid")
+    INSTRUMENT_FIELD_NUMBER: _ClassVar[int]
+    TIMEFRAME_FIELD_NUMBER: _ClassVar[int]
+    FREE_GRID_FIELD_NUMBER: _ClassVar[int]
+    instrument: str
+    timeframe: str
+    free_grid: bool
+    def __init__(self, instrument: _Optional[str] = ..., timeframe: _Optional[str] = ..., free_grid: bool = ...) -> None: ...
+
+class LogDataset(_message.Message):
+    __slots__ = ("name", "schema", "key_has_id")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SCHEMA_FIELD_NUMBER: _ClassVar[int]
+    KEY_HAS_ID_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    schema: bytes
+    key_has_id: bool
+    def __init__(self, name: _Optional[str] = ..., schema: _Optional[bytes] = ..., key_has_id: bool = ...) -> None: ...
+
+class LogSegment(_message.Message):
+    __slots__ = ("id", "file", "rows", "min_ts", "max_ts", "size", "crc", "index", "columns", "codec")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    FILE_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    MIN_TS_FIELD_NUMBER: _ClassVar[int]
+    MAX_TS_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    CRC_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    CODEC_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    file: str
+    rows: int
+    min_ts: int
+    max_ts: int
+    size: int
+    crc: int
+    index: bytes
+    columns: int
+    codec: str
+    def __init__(self, id: _Optional[int] = ..., file: _Optional[str] = ..., rows: _Optional[int] = ..., min_ts: _Optional[int] = ..., max_ts: _Optional[int] = ..., size: _Optional[int] = ..., crc: _Optional[int] = ..., index: _Optional[bytes] = ..., columns: _Optional[int] = ..., codec: _Optional[str] = ...) -> None: ...
+
+class LogDelete(_message.Message):
+    __slots__ = ("series", "whole_series", "range")
+    SERIES_FIELD_NUMBER: _ClassVar[int]
+    WHOLE_SERIES_FIELD_NUMBER: _ClassVar[int]
+    RANGE_FIELD_NUMBER: _ClassVar[int]
+    series: int
+    whole_series: bool
+    range: TimeRange
+    def __init__(self, series: _Optional[int] = ..., whole_series: bool = ..., range: _Optional[_Union[TimeRange, _Mapping]] = ...) -> None: ...
+
+class LogDescribe(_message.Message):
+    __slots__ = ("series", "metadata")
+    class MetadataEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    SERIES_FIELD_NUMBER: _ClassVar[int]
+    METADATA_FIELD_NUMBER: _ClassVar[int]
+    series: int
+    metadata: _containers.ScalarMap[str, str]
+    def __init__(self, series: _Optional[int] = ..., metadata: _Optional[_Mapping[str, str]] = ...) -> None: ...
