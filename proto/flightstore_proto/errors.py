@@ -27,7 +27,7 @@
     └── InternalError              a defect of flightstore; the server's log has the traceback
 
 On the wire an error is its code and one sentence (ErrorDetail in flightstore.proto). The server
-raises these classes, the Flight edge encodes them, and the client decodes them into the same classes.
+raises these classes, the Flight edge encodes them, and the client decodes them into the same ones.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Instruments: `exchange:SYMBOL`, and patterns over them.
 
-The exchange is ccxt's id (`binance`), the symbol ccxt's unified symbol (`BTC/USDT`, `BTC/USDT:USDT`).
-The name is split at the first colon only. In reads `*` matches any run of characters and `?` exactly
-one, in either part.
+The exchange is ccxt's id (`binance`), the symbol ccxt's unified symbol (`BTC/USDT`,
+`BTC/USDT:USDT`). The name is split at the first colon only. In reads `*` matches any run of
+characters and `?` exactly one, in either part.
 """
 
 from __future__ import annotations
@@ -11,11 +11,14 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
+from urllib.parse import quote
 
 from flightstore_proto.errors import BadInstrument, shown
 
 EXCHANGE_CHARACTERS_MAX = 64
 SYMBOL_CHARACTERS_MAX = 128
+# A symbol is percent-encoded into one folder name, of which file systems take 255 bytes.
+SYMBOL_ENCODED_BYTES_MAX = 240
 _EXCHANGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]*")
 _DATASET = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
@@ -59,9 +62,13 @@ def parse(name: str) -> Instrument:
 
 
 def _check_symbol(symbol: str) -> None:
-    if len(symbol) > SYMBOL_CHARACTERS_MAX:
+    if (
+        len(symbol) > SYMBOL_CHARACTERS_MAX
+        or len(quote(symbol, safe="", errors="replace")) > SYMBOL_ENCODED_BYTES_MAX
+    ):
         raise BadInstrument(
-            f"The symbol {shown(symbol, most=40)} is too long: at most {SYMBOL_CHARACTERS_MAX}."
+            f"The symbol {shown(symbol, most=40)} is too long: at most {SYMBOL_CHARACTERS_MAX} "
+            f"characters and {SYMBOL_ENCODED_BYTES_MAX} bytes when percent-encoded."
         )
     if is_pattern(symbol):
         raise BadInstrument(f"{shown(symbol)} holds a wildcard; a write names one instrument.")
@@ -108,7 +115,7 @@ def _translate(text: str, *, any_run: str, any_one: str) -> str:
 
 
 def check_dataset(name: str) -> str:
-    """`name` if it can name a dataset: lower case letters, digits, `_`, at most 63, letter first."""
+    """`name` if it can name a dataset: lower case letters, digits and `_`, at most 63."""
     if not _DATASET.fullmatch(name):
         raise BadInstrument(
             f"{shown(name)} is not a dataset name: lower case letters, digits and '_', "

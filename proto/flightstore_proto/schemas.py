@@ -3,8 +3,8 @@
 candles  ts, open, high, low, close, volume     key (ts)
 trades   ts, id, price, amount, side            key (ts, length(id), id)
 
-`ts` is a bar's open time or an event's time, `timestamp[ns, UTC]`. Prices and amounts are float64 in
-quote and base currency. `side` is int8: +1 the taker bought, -1 the taker sold, 0 unknown.
+`ts` is a bar's open time or an event's time, `timestamp[ns, UTC]`. Prices and amounts are
+float64 in quote and base currency. `side` is int8: +1 the taker bought, -1 sold, 0 unknown.
 """
 
 from __future__ import annotations
@@ -44,9 +44,7 @@ CATALOG = pa.schema(
         pa.field("rows", pa.int64()),
         pa.field("start", pa.timestamp("ns", "UTC")),  # first row's ts; null while empty
         pa.field("end", pa.timestamp("ns", "UTC")),  # last row's ts
-        pa.field(
-            "absent", pa.int64()
-        ),  # grid points from start to end without a bar; null: no grid
+        pa.field("absent", pa.int64()),  # grid points in between without a bar
         pa.field("covered_until", pa.timestamp("ns", "UTC")),  # end of the last covered range
         pa.field("segments", pa.int32()),
         pa.field("bytes", pa.int64()),
@@ -68,8 +66,8 @@ def check_flat(schema: pa.Schema) -> None:
     """Raise SchemaMismatch unless `schema` could be a dataset's.
 
     `ts` first and never null; then ints, floats, bool, utf8 or timestamps under distinct names that
-    are not taken by a series' identity. Nested and dictionary types are refused: they are what makes
-    Arrow's reader unsafe on hostile bytes.
+    are not taken by a series' identity. Nested and dictionary types are refused: they are what
+    makes Arrow's reader unsafe on hostile bytes.
     """
     if len(schema) < 2 or len(schema) > COLUMNS_MAX or not schema.field(0).equals(TS):
         raise SchemaMismatch(

@@ -1,0 +1,67 @@
+"""Bulk puts: rows that go straight into segments, so that history is written to disk once.
+
+The files are complete and durable before the log names them; the log record is what makes them part of
+the store. A crash in between leaves files that nothing names, which the next start removes.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from flightstore_proto import flightstore_pb2 as pb
+from flightstore_proto import instrument as instruments
+from flightstore_server.engine.limits import Limits
+from flightstore_server.engine.names import Names
+from flightstore_server.engine.periods import split
+from flightstore_server.engine.reservations import Reservations
+from flightstore_server.engine.series import Dataset, Series, parse_timeframe
+from flightstore_server.engine.state import message_of
+from flightstore_server.storage.files import Files
+from flightstore_server.storage.segment.writer import SegmentName, write_segment
+
+# Below this a run's own file would be too small to be worth one.
+_RUN_BYTES_MIN = 256 * 1024
+
+
+class BulkWriter:
+    """Writes the rows of large puts as segments."""
+
+    def __init__(self, files: Files, reservations: Reservations, limits: Limits) -> None:
+        self._files = files
+        self._reservations = reservations
+        self._limits = limits
+
+    def wants(self, rows: pa.RecordBatch, runs: int) -> bool:
+        """Whether a put of `rows` for `runs` series is large enough."""
+        size = rows.nbytes
+        return size >= self._limits.bulk_put_bytes_min and size // runs >= _RUN_BYTES_MIN
+
+    def write(
+        self, message: pb.LogPut, rows: pa.RecordBatch, names: Names, dataset: Dataset
+    ) -> None:
+        """Write the rows of every run and name the files in `message`."""
+        start = 0
+        for run in message.runs:
+            series = names.by_id.get(run.series) or _defined(run, dataset)
+            part = rows.slice(start, run.rows)
+            start += run.rows
+            for segment in self._write_run(series, part):
+                run.segments.append(segment)
+
+    def _write_run(self, series: Series, rows: pa.RecordBatch) -> list[pb.LogSegment]:
+        written = []
+        for label, batches in split([rows], series.unit, rows_max=self._limits.segment_rows_max):
+            name = SegmentName(self._reservations.segment(), series.id, series.folder, label)
+            segment = write_segment(self._files, name, batches, max_lsn=0)
+            written.append(message_of(segment))
+        return written
+
+
+def _defined(run: pb.LogRun, dataset: Dataset) -> Series:
+    return Series(
+        run.series,
+        dataset,
+        instruments.parse(run.define.instrument),
+        parse_timeframe(run.define.timeframe),
+        run.define.free_grid,
+    )

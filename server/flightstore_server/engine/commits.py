@@ -1,0 +1,200 @@
+"""The committer: one thread that makes changes durable and then true, in log order.
+
+Writers hand in prepared records and wait. Everything that has gathered becomes one group: one write,
+one sync, and only then is each record applied and its writer told. A failed write or sync poisons the
+store: nothing more is logged, reads go on, and a restart recovers what was acknowledged.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+
+import pyarrow as pa
+
+from flightstore_proto import flightstore_pb2 as pb
+from flightstore_proto.errors import DeadlineExceeded, FlightstoreError, InternalError, Poisoned
+from flightstore_server.engine.limits import Limits
+from flightstore_server.engine.state import Ack, State
+from flightstore_server.storage.log.group import Record
+from flightstore_server.storage.log.writer import LogWriter
+
+log = logging.getLogger(__name__)
+
+
+class Pending:
+    """A change on its way to the disk. One thread may wait for it."""
+
+    __slots__ = ("_done", "_error", "ack", "body", "message", "renew", "rows")
+
+    def __init__(
+        self,
+        message: pb.LogRecord,
+        rows: pa.RecordBatch | None = None,
+        body: bytes = b"",
+        renew: Callable[[], Pending] | None = None,
+    ) -> None:
+        self.message = message
+        self.rows = rows
+        self.body = body
+        self.renew = renew
+        self.ack: Ack | None = None
+        self._error: FlightstoreError | None = None
+        self._done = threading.Lock()
+        self._done.acquire()
+
+    def finish(self, ack: Ack) -> None:
+        self.ack = ack
+        self._done.release()
+
+    def fail(self, error: FlightstoreError) -> None:
+        self._error = error
+        self._done.release()
+
+    def result(self, timeout: float = -1) -> Ack:
+        """Wait until the change is durable and visible. Raises what went wrong with it."""
+        if not self._done.acquire(timeout=timeout):
+            raise DeadlineExceeded("The write is not durable yet; it may or may not become so.")
+        self._done.release()
+        if self._error is not None:
+            raise self._error
+        if self.ack is None:
+            raise InternalError("a change finished without an acknowledgement")
+        return self.ack
+
+
+class Committer:
+    """Owns the end of the log."""
+
+    def __init__(self, log_writer: LogWriter, state: State, limits: Limits) -> None:
+        self.log = log_writer
+        self._state = state
+        self._limits = limits
+        self._queue: queue.SimpleQueue[Pending | None] = queue.SimpleQueue()
+        self._poison: str = ""
+        self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
+        self._thread.start()
+
+    @property
+    def poison_reason(self) -> str:
+        """Why writes are refused; empty while they are accepted."""
+        return self._poison
+
+    def submit(self, pending: Pending) -> Pending:
+        """Hand in a change. Raises Poisoned if the store no longer writes."""
+        self.check()
+        self._queue.put(pending)
+        return pending
+
+    def check(self) -> None:
+        if self._poison:
+            raise Poisoned(
+                f"The server refuses writes since {self._poison}. Reads go on; mend the cause and "
+                "restart the server."
+            )
+
+    def poison(self, what: str, error: BaseException) -> None:
+        """Refuse all further writes: the disk may hold less than it said it holds."""
+        if not self._poison:
+            self._poison = f"{what} failed ({error})"
+            log.critical("writes are refused: %s", self._poison)
+
+    def stop(self) -> None:
+        """Finish what was handed in, then end the thread and close the log."""
+        self._queue.put(None)
+        self._thread.join()
+        self.log.close()
+
+    def _run(self) -> None:
+        while True:
+            first = self._queue.get()
+            if first is None:
+                return
+            group, last = self._gather(first)
+            self._commit(group)
+            if last:
+                return
+
+    def _gather(self, first: Pending) -> tuple[list[Pending], bool]:
+        """`first` and what else is waiting, up to the group's limit; True if told to stop."""
+        group, size = [first], len(first.body)
+        while size < self._limits.group_bytes_max and _may_share(group[-1]):
+            try:
+                following = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if following is None:
+                return group, True
+            group.append(following)
+            size += len(following.body)
+        return group, False
+
+    def _commit(self, group: list[Pending]) -> None:
+        group = [pending for pending in group if self._is_ready(pending)]
+        fresh = [pending for pending in group if not self._is_repeat(pending)]
+        acks: list[Ack] = []
+        try:
+            self.check()
+            records = [Record(p.message.SerializeToString(), p.body) for p in fresh]
+            lsn = self._append(records) if records else 0
+            with self._state.lock:
+                acks = [
+                    self._state.apply(lsn + at, p.message, p.rows) for at, p in enumerate(fresh)
+                ]
+        except FlightstoreError as error:
+            for pending in group:
+                pending.fail(error)
+            return
+        except Exception as error:
+            # A record that is durable but could not be applied: what memory holds is no longer what
+            # the log says. A restart replays it, and says what is wrong if it still cannot be.
+            self.poison("applying a record", error)
+            log.exception("a logged record could not be applied")
+            for pending in group:
+                pending.fail(InternalError(f"The write could not be applied: {error}."))
+            return
+        self._tell(group, fresh, acks)
+
+    def _append(self, records: list[Record]) -> int:
+        try:
+            return self.log.append(records)
+        except OSError as error:
+            self.poison("writing the log", error)
+            raise Poisoned(
+                f"The write failed and is not acknowledged: {error}. The server refuses writes "
+                "until it is restarted; reads go on."
+            ) from error
+
+    def _is_ready(self, pending: Pending) -> bool:
+        """Prepare `pending` again if a series it writes to was deleted since it was prepared."""
+        put = pending.message.put
+        if pending.renew is None or not self._state.is_stale(put):
+            return True
+        try:
+            again = pending.renew()
+        except FlightstoreError as error:
+            pending.fail(error)
+            return False
+        pending.message, pending.rows, pending.body = again.message, again.rows, again.body
+        return True
+
+    def _is_repeat(self, pending: Pending) -> bool:
+        """Whether this put was applied before; it then gets the same answer and is not logged."""
+        if pending.message.WhichOneof("op") != "put":
+            return False
+        pending.ack = self._state.remembered(pending.message.put.put_id)
+        return pending.ack is not None
+
+    def _tell(self, group: list[Pending], fresh: list[Pending], acks: list[Ack]) -> None:
+        for pending, ack in zip(fresh, acks, strict=True):
+            pending.ack = ack
+        for pending in group:
+            if pending.ack is not None:
+                pending.finish(pending.ack)
+
+
+def _may_share(pending: Pending) -> bool:
+    """A delete ends its group, so that a put after it sees whether its series still exists."""
+    return pending.message.WhichOneof("op") != "delete"

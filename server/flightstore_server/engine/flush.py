@@ -1,0 +1,135 @@
+"""Moving rows from memory into segments, and the catalog forward with them.
+
+A flush takes the state as of one LSN, writes every memtable's rows as segments, and commits them
+together with everything else that changed since the last one. From then on the log before that LSN is
+needed only by consumers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from flightstore_server.engine import intervals
+from flightstore_server.engine.memtable import MemtableView
+from flightstore_server.engine.periods import split
+from flightstore_server.engine.reservations import Reservations
+from flightstore_server.engine.series import Dataset, Segments, Series
+from flightstore_server.engine.state import State
+from flightstore_server.storage.catalog import Change, DatasetRow, SeriesRow
+from flightstore_server.storage.files import Files
+from flightstore_server.storage.rows import widen
+from flightstore_server.storage.segment.segment import Segment
+from flightstore_server.storage.segment.writer import SegmentName, write_segment
+
+
+@dataclass(slots=True)
+class SealedSeries:
+    """A changed series as it stood at the flush's LSN."""
+
+    series: Series
+    segments: Segments
+    memory: tuple[MemtableView, ...]
+    coverage: bytes
+    row: SeriesRow
+    written: Segments = ()
+
+
+@dataclass(slots=True)
+class Sealed:
+    """The state at one LSN, as far as it differs from the catalog."""
+
+    lsn: int
+    series: list[SealedSeries]
+    gone: list[int]
+    datasets: list[DatasetRow]
+    records: int
+
+
+def seal(state: State) -> Sealed:
+    """Take the state as of now; rows that arrive later go to new memtables."""
+    with state.lock:
+        sealed = Sealed(
+            state.last_lsn,
+            [_seal_series(state.names.by_id[i]) for i in sorted(state.dirty)],
+            sorted(state.gone),
+            [_dataset_row(state.names.datasets[name]) for name in sorted(state.dirty_datasets)],
+            state.unflushed_records,
+        )
+        # Forgotten here and not after the commit: what changes meanwhile must be dirty again.
+        state.dirty, state.gone, state.dirty_datasets = set(), set(), set()
+        state.unflushed_records = 0
+    return sealed
+
+
+def _seal_series(series: Series) -> SealedSeries:
+    series.sealed = len(series.memory)
+    row = SeriesRow(
+        series.id,
+        series.dataset.id,
+        str(series.instrument),
+        series.timeframe_text,
+        series.free_grid,
+        dict(series.metadata),
+    )
+    memory = tuple(m.view() for m in series.memory)
+    return SealedSeries(series, series.segments, memory, intervals.encode(series.coverage), row)
+
+
+def _dataset_row(dataset: Dataset) -> DatasetRow:
+    return DatasetRow(dataset.id, dataset.name, dataset.schema, dataset.key_has_id)
+
+
+def write(
+    sealed: Sealed, files: Files, reservations: Reservations, *, segment_rows_max: int
+) -> None:
+    """Write the rows of every sealed memtable; the files are durable, and not yet part of the store."""
+    for item in sealed.series:
+        written: list[Segment] = []
+        for memory in item.memory:
+            chunks = memory.sorted_chunks()
+            if not chunks:
+                continue
+            schema = max((c.schema for c in chunks), key=len)
+            rows = [widen(chunk, schema) for chunk in chunks]
+            for label, part in split(rows, item.series.unit, rows_max=segment_rows_max):
+                name = SegmentName(
+                    reservations.segment(), item.series.id, item.series.folder, label
+                )
+                written.append(write_segment(files, name, part, max_lsn=memory.max_lsn))
+        item.written = tuple(written)
+
+
+def change_of(sealed: Sealed, stored: dict[int, Segments]) -> Change:
+    """The transaction that brings the catalog from `stored` to the sealed state."""
+    change = Change(flushed_lsn=sealed.lsn, datasets=sealed.datasets, retired_series=sealed.gone)
+    for item in sealed.series:
+        before, after = stored.get(item.series.id, ()), (*item.segments, *item.written)
+        change.series.append(item.row)
+        change.coverage[item.series.id] = item.coverage
+        change.added += without(after, before)
+        change.retired += [segment.id for segment in without(before, after)]
+    return change
+
+
+def without(segments: Iterable[Segment], others: Iterable[Segment]) -> list[Segment]:
+    """The segments that are not among `others`, as they stand."""
+    known = {(s.id, s.visible) for s in others}
+    return [s for s in segments if (s.id, s.visible) not in known]
+
+
+def publish(sealed: Sealed, state: State, stored: dict[int, Segments]) -> None:
+    """After the commit: readers find the rows in segments from now on, and not in memory."""
+    with state.lock:
+        for item in sealed.series:
+            series = item.series
+            stored[series.id] = (*item.segments, *item.written)
+            count = len(item.memory)
+            state.memtable_bytes -= sum(m.bytes for m in series.memory[:count])
+            series.memory = series.memory[count:]
+            series.sealed -= count
+            series.segments = tuple(
+                sorted((*series.segments, *item.written), key=lambda s: s.max_lsn)
+            )
+        for series_id in sealed.gone:
+            stored.pop(series_id, None)

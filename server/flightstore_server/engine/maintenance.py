@@ -1,0 +1,209 @@
+"""Background work, as steps that a thread takes in production and a test takes by hand.
+
+Flush, compaction, deletes, snapshots and the removal of files exclude each other through one lock;
+writers and readers go on meanwhile.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from flightstore_proto.errors import Corrupt
+from flightstore_server.engine import compaction, flush
+from flightstore_server.engine.commits import Committer
+from flightstore_server.engine.limits import Limits
+from flightstore_server.engine.pins import Pins
+from flightstore_server.engine.reservations import Reservations
+from flightstore_server.engine.series import Segments, Series
+from flightstore_server.engine.state import State
+from flightstore_server.storage.catalog import Catalog, Change
+from flightstore_server.storage.files import Files
+from flightstore_server.storage.log.reader import log_files
+
+log = logging.getLogger(__name__)
+_DAY_NS = 86_400 * 10**9
+
+
+@dataclass(slots=True)
+class Compacted:
+    """What a round of compaction did."""
+
+    merged: int = 0
+    written: int = 0
+    bytes: int = 0
+
+
+class Maintenance:
+    """Keeps memory bounded and files few. `stored` mirrors what the catalog knows of each series."""
+
+    def __init__(
+        self,
+        files: Files,
+        catalog: Catalog,
+        state: State,
+        committer: Committer,
+        reservations: Reservations,
+        limits: Limits,
+        stored: dict[int, Segments],
+        clock: Callable[[], int],
+    ) -> None:
+        self.lock = threading.RLock()
+        self.pins = Pins()
+        self._files = files
+        self._catalog = catalog
+        self._state = state
+        self._committer = committer
+        self._reservations = reservations
+        self._limits = limits
+        self._stored = stored
+        self._clock = clock
+        self._last_flush = clock()
+        self._last_cold_look = 0
+        self._flushed_at: list[tuple[int, int]] = []  # (time, LSN) of flushes, for the log's age
+        self._changed_series: set[int] = set(stored)
+        self.log_tail_lsn = 0
+
+    def step(self) -> None:
+        """Do what is due. A failing disk poisons the store, as it does in the log."""
+        if self._committer.poison_reason:
+            return
+        try:
+            if self._flush_is_due():
+                self.flush()
+            self._look_for_cold()
+            self.compact()
+            self.collect()
+        except OSError as error:
+            self._committer.poison("writing a segment", error)
+
+    def needs_room(self) -> bool:
+        """Whether memory is so full that writers should wait for a flush."""
+        return self._state.memtable_bytes >= self._limits.memtable_bytes_max
+
+    def flush(self) -> int:
+        """Move everything that is in memory now into segments. Returns the LSN this reached."""
+        with self.lock:
+            self._committer.check()
+            sealed = flush.seal(self._state)
+            self._last_flush = self._clock()
+            if sealed.lsn == self._catalog.flushed_lsn:
+                return sealed.lsn
+            flush.write(
+                sealed,
+                self._files,
+                self._reservations,
+                segment_rows_max=self._limits.segment_rows_max,
+            )
+            self._catalog.commit(flush.change_of(sealed, self._stored))
+            flush.publish(sealed, self._state, self._stored)
+            self._changed_series.update(item.series.id for item in sealed.series)
+            self._flushed_at.append((self._clock(), sealed.lsn))
+            self._claim(sealed)
+            return sealed.lsn
+
+    def compact(self, *, full: bool = False) -> Compacted:
+        """Merge what is due, or everything that can be merged."""
+        done = Compacted()
+        for series_id in sorted(self._stored if full else self._changed_series):
+            self._changed_series.discard(series_id)
+            with self.lock:
+                series = self._state.names.by_id.get(series_id)
+                if series is not None and series_id in self._stored:
+                    self._compact_safely(series, done, full=full)
+        return done
+
+    def _compact_safely(self, series: Series, done: Compacted, *, full: bool) -> None:
+        try:
+            self._compact_series(series, done, full=full)
+        except Corrupt as error:
+            # One damaged file must not stop the others; readers of it get the same error.
+            log.error("%s is not compacted: %s", series, error)
+
+    def _look_for_cold(self) -> None:
+        """Every hour, have all series looked at for periods that have become cold."""
+        now = self._clock()
+        if self._limits.cold_age_days and now - self._last_cold_look >= 3_600 * 10**9:
+            self._last_cold_look = now
+            self._changed_series.update(self._stored)
+
+    def collect(self) -> int:
+        """Remove files that nothing needs, and log files that are old enough. Returns how many."""
+        with self.lock:
+            self._trim_log()
+            for segment_id, file in self._catalog.forget_unpinned(self.log_tail_lsn):
+                self.pins.retire(segment_id, file)
+            removable = self.pins.removable()
+            for segment_id, file in removable:
+                self._state.segments.forget(segment_id)
+                self._files.remove(file)
+            return len(removable)
+
+    def _flush_is_due(self) -> bool:
+        state, limits = self._state, self._limits
+        if state.unflushed_records == 0:
+            return False
+        age = (self._clock() - self._last_flush) / 1e9
+        return (
+            state.memtable_bytes >= limits.flush_log_bytes
+            or state.unflushed_records >= limits.flush_records
+            or age >= limits.flush_age_seconds
+        )
+
+    def _claim(self, sealed: flush.Sealed) -> None:
+        claimed = {s.id for item in sealed.series for s in (*item.segments, *item.written)}
+        self._reservations.unclaimed -= claimed
+
+    def _compact_series(self, series: Series, done: Compacted, *, full: bool) -> None:
+        with self._state.lock:
+            # As they stand now, deletes included, and only those the catalog knows: a bulk segment
+            # that is not in it yet is newer than the catalog's LSN.
+            known = {s.id for s in self._stored[series.id]}
+            candidates = tuple(s for s in series.segments if s.id in known)
+        if full:
+            merges = compaction.plan_full(series, candidates)
+        else:
+            cold_before = 0
+            if self._limits.cold_age_days:
+                cold_before = self._clock() - int(self._limits.cold_age_days * _DAY_NS)
+            merges = compaction.plan(series, candidates, self._limits, cold_before=cold_before)
+        for merge in merges:
+            self._merge(series, merge, done)
+
+    def _merge(self, series: Series, merge: compaction.Merge, done: Compacted) -> None:
+        written = compaction.write(
+            series,
+            merge,
+            self._state.segments,
+            self._files,
+            self._reservations,
+            segment_rows_max=self._limits.segment_rows_max,
+        )
+        old = {segment.id for segment in merge.segments}
+        self._catalog.commit(Change(added=list(written), retired=sorted(old)))
+        with self._state.lock:
+            series.segments = _swapped(series.segments, old, written)
+            self._stored[series.id] = _swapped(self._stored[series.id], old, written)
+        self._reservations.unclaimed -= {s.id for s in written}
+        done.merged += len(old)
+        done.written += len(written)
+        done.bytes += sum(s.size for s in written)
+
+    def _trim_log(self) -> None:
+        """Drop log files whose records are in segments and old enough to be missed by nobody."""
+        keep_since = self._clock() - int(self._limits.log_keep_seconds * 1e9)
+        old = [lsn for at, lsn in self._flushed_at if at <= keep_since]
+        if old:
+            self._flushed_at = [item for item in self._flushed_at if item[0] > keep_since]
+            self.log_tail_lsn = self._committer.log.drop_before(
+                old[-1] + 1, keep_bytes=self._limits.log_keep_bytes
+            )
+        elif not self.log_tail_lsn:
+            self.log_tail_lsn = log_files(self._files)[0].first_lsn
+
+
+def _swapped(segments: Segments, old: set[int], new: Segments) -> Segments:
+    kept = [s for s in segments if s.id not in old]
+    return tuple(sorted((*kept, *new), key=lambda s: s.max_lsn))

@@ -1,0 +1,134 @@
+"""Which datasets and series there are: lookup by name, by pattern, and near names for wrong ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from flightstore_proto import instrument as instruments
+from flightstore_proto.errors import (
+    FlightstoreError,
+    UnknownDataset,
+    UnknownInstrument,
+    did_you_mean,
+    near,
+    shown,
+)
+from flightstore_proto.instrument import Instrument
+from flightstore_proto.schemas import BUILT_IN
+from flightstore_server.engine.series import Dataset, Series
+
+SeriesKey = tuple[str, str, str]  # dataset, instrument, timeframe
+
+
+class Names:
+    """The series of a store, or of a snapshot of it. Guarded by the state lock."""
+
+    def __init__(self) -> None:
+        self.datasets: dict[str, Dataset] = {}
+        self.by_id: dict[int, Series] = {}
+        self._tables: dict[tuple[str, str], dict[str, Series]] = {}
+
+    def add(self, series: Series) -> None:
+        self.by_id[series.id] = series
+        key = (series.dataset.name, series.timeframe_text)
+        self._tables.setdefault(key, {})[str(series.instrument)] = series
+
+    def remove(self, series: Series) -> None:
+        del self.by_id[series.id]
+        key = (series.dataset.name, series.timeframe_text)
+        del self._tables[key][str(series.instrument)]
+        if not self._tables[key]:
+            del self._tables[key]
+
+    def get(self, dataset: str, instrument: str, timeframe: str) -> Series | None:
+        return self._tables.get((dataset, timeframe), {}).get(instrument)
+
+    def dataset(self, name: str) -> Dataset:
+        """The dataset called `name`. Raises UnknownDataset with near names."""
+        found = self.datasets.get(name)
+        if found is None:
+            suggestions = near(name, [*self.datasets, *BUILT_IN])
+            raise UnknownDataset(
+                f"There is no dataset {shown(name)} here.{did_you_mean(suggestions)}",
+                suggestions=suggestions,
+            )
+        return found
+
+    def find(self, dataset: str, instrument: str, timeframe: str) -> Series:
+        """The one series of that name. Raises UnknownInstrument with near names."""
+        found = self.get(dataset, instrument, timeframe)
+        if found is None:
+            instruments.parse(instrument)
+            raise self.unknown(dataset, instrument, timeframe)
+        return found
+
+    def match(
+        self, dataset: str, names: Sequence[str], timeframe: str
+    ) -> tuple[list[Series], dict[str, FlightstoreError]]:
+        """The series that `names` (exact or patterns) stand for, by name, and what was not found."""
+        table = self._tables.get((dataset, timeframe), {})
+        found: dict[str, Series] = {}
+        wrong: dict[str, FlightstoreError] = {}
+        for name in names:
+            if not instruments.is_pattern(name):
+                exact = table.get(name)
+                if exact is not None:
+                    found[name] = exact
+                else:
+                    wrong[name] = self._why_unknown(dataset, name, timeframe)
+                continue
+            matched = _matching(table, name)
+            found.update(matched)
+            if not matched:
+                wrong[name] = self.unknown(dataset, name, timeframe)
+        return [found[name] for name in sorted(found)], wrong
+
+    def select(self, dataset: str, names: Sequence[str], timeframe: str) -> Iterator[Series]:
+        """Every series of the catalog that fits; empty words fit everything."""
+        patterns = [instruments.pattern(name) for name in names]
+        for (table_dataset, table_timeframe), table in sorted(self._tables.items()):
+            if (dataset and dataset != table_dataset) or (
+                timeframe and timeframe != table_timeframe
+            ):
+                continue
+            for name in sorted(table):
+                if not patterns or any(p.fullmatch(name) for p in patterns):
+                    yield table[name]
+
+    def unknown(self, dataset: str, name: str, timeframe: str) -> UnknownInstrument:
+        """The error for a name that stands for nothing, with what might have been meant."""
+        what = " ".join(filter(None, [dataset, timeframe]))
+        table = self._tables.get((dataset, timeframe), {})
+        suggestions = near(name, table)
+        if suggestions:
+            hint = did_you_mean(suggestions)
+        else:
+            hint = self._elsewhere(dataset, name, timeframe)
+        return UnknownInstrument(
+            f"There are no {what} of {shown(name)} here.{hint}", suggestions=suggestions
+        )
+
+    def _why_unknown(self, dataset: str, name: str, timeframe: str) -> FlightstoreError:
+        try:
+            instruments.parse(name)
+        except FlightstoreError as error:
+            return error
+        return self.unknown(dataset, name, timeframe)
+
+    def _elsewhere(self, dataset: str, name: str, timeframe: str) -> str:
+        kept = [
+            " ".join(filter(None, [d, t]))
+            for (d, t), table in sorted(self._tables.items())
+            if name in table and (d, t) != (dataset, timeframe)
+        ]
+        return f" It is kept as {' and '.join(kept[:5])}." if kept else ""
+
+    def instruments(self) -> Iterable[Instrument]:
+        return (series.instrument for series in self.by_id.values())
+
+
+def _matching(table: dict[str, Series], name: str) -> dict[str, Series]:
+    if name == "*":
+        return table
+    expression = instruments.pattern(name)
+    return {text: series for text, series in table.items() if expression.fullmatch(text)}

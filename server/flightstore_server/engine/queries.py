@@ -1,0 +1,157 @@
+"""Reading many series: which ones, which columns, in what order, and what could not be served."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from flightstore_proto import instrument as instruments
+from flightstore_proto.errors import (
+    BadRequest,
+    FlightstoreError,
+    UnknownColumn,
+    did_you_mean,
+    near,
+    shown,
+)
+from flightstore_server.engine.coverage import require_complete
+from flightstore_server.engine.names import Names
+from flightstore_server.engine.pins import Pin, Pins
+from flightstore_server.engine.reads import read
+from flightstore_server.engine.series import Dataset, SeriesView
+from flightstore_server.engine.state import State
+from flightstore_server.storage.segment.store import SegmentStore
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is asked for. `start` and `end` bound a half-open range of ts; None is unbounded."""
+
+    dataset: str
+    instruments: Sequence[str]
+    timeframe: str = ""
+    start: int | None = None
+    end: int | None = None
+    columns: Sequence[str] = ()
+    limit: int = 0
+    tail: int = 0
+    snapshot: str = ""
+    strict: bool = False
+
+    @property
+    def is_single(self) -> bool:
+        """Whether it names exactly one instrument, without wildcards."""
+        return len(self.instruments) == 1 and not instruments.is_pattern(self.instruments[0])
+
+
+class Selection:
+    """The series of a query as of one moment, ready to be read."""
+
+    __slots__ = ("_names", "_pin", "_query", "_store", "dataset", "problems", "schema", "views")
+
+    def __init__(
+        self,
+        query: Query,
+        dataset: Dataset,
+        views: list[SeriesView],
+        problems: dict[str, FlightstoreError],
+        store: SegmentStore,
+        pin: Pin,
+    ) -> None:
+        self.dataset = dataset
+        self.views = views
+        self.problems = problems
+        self._query = query
+        self._store = store
+        self._pin = pin
+        schema = views[0].schema if views else dataset.schema
+        self._names = _projection(query, schema)
+        self.schema = schema if self._names is None else _projected(schema, self._names)
+
+    def rows(self, view: SeriesView) -> Iterator[pa.RecordBatch]:
+        """The rows of one of the views, with the columns asked for."""
+        query = self._query
+        start = -(2**63) if query.start is None else query.start
+        end = 2**63 if query.end is None else query.end
+        batches = read(view, self._store, start, end, limit=query.limit, tail=query.tail)
+        if self._names is None:
+            return batches
+        return (batch.select(self._names) for batch in batches)
+
+
+class Reader:
+    """Answers queries from the present, or from a snapshot."""
+
+    def __init__(
+        self,
+        state: State,
+        pins: Pins,
+        snapshot_names: Callable[[str], Names],
+        clock: Callable[[], int],
+    ) -> None:
+        self._state = state
+        self._pins = pins
+        self._snapshot_names = snapshot_names
+        self._clock = clock
+
+    def names(self, snapshot: str) -> Names:
+        """The series there are now, or in the snapshot of that name."""
+        return self._snapshot_names(snapshot) if snapshot else self._state.names
+
+    def select(self, query: Query) -> Selection:
+        """The series that `query` names. Raises a BadRequest if none of them can be served."""
+        _check(query)
+        names = self.names(query.snapshot)
+        pin = self._pins.take()
+        with self._state.lock:
+            dataset = names.dataset(query.dataset)
+            if query.is_single:
+                found = [names.find(query.dataset, query.instruments[0], query.timeframe)]
+                problems: dict[str, FlightstoreError] = {}
+            else:
+                found, problems = names.match(query.dataset, query.instruments, query.timeframe)
+            if problems and (query.strict or not found):
+                raise next(iter(problems.values()))
+            views = [series.view() for series in found]
+        selection = Selection(query, dataset, views, problems, self._state.segments, pin)
+        if query.strict:
+            for view in views:
+                require_complete(
+                    view, self._state.segments, query.start, query.end, now_ns=self._clock()
+                )
+        return selection
+
+    def view(self, dataset: str, instrument: str, timeframe: str, snapshot: str) -> SeriesView:
+        """One series as of now, or as the snapshot has it. Raises UnknownInstrument."""
+        names = self.names(snapshot)
+        with self._state.lock:
+            names.dataset(dataset)
+            return names.find(dataset, instrument, timeframe).view()
+
+
+def _check(query: Query) -> None:
+    if not query.instruments:
+        raise BadRequest("The request names no instrument.")
+    if query.limit and query.tail:
+        raise BadRequest("limit and tail exclude each other; give one of them.")
+
+
+def _projection(query: Query, schema: pa.Schema) -> list[str] | None:
+    """The columns to return, ts first; None for all of them."""
+    if not query.columns:
+        return None
+    for name in query.columns:
+        if schema.get_field_index(name) < 0:
+            suggestions = near(name, schema.names)
+            raise UnknownColumn(
+                f"{query.dataset} has no column {shown(name)}.{did_you_mean(suggestions)} "
+                f"It has {', '.join(schema.names[:20])}.",
+                suggestions=suggestions,
+            )
+    return list(dict.fromkeys(["ts", *query.columns]))
+
+
+def _projected(schema: pa.Schema, names: Sequence[str]) -> pa.Schema:
+    return pa.schema([schema.field(name) for name in names])

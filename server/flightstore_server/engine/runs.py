@@ -1,0 +1,199 @@
+"""Sorted runs of one series, and how several of them read as one.
+
+A run is a segment or a folded memtable. Where runs do not overlap in time they are handed out as they
+are, straight from the mapped file; only where they do overlap are rows merged, and the run with the
+higher LSN wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import pyarrow as pa
+
+from flightstore_proto.schemas import BATCH_ROWS_MAX
+from flightstore_server.engine.series import SeriesView
+from flightstore_server.storage.rows import merge, ts_of, widen
+from flightstore_server.storage.segment.segment import Segment
+from flightstore_server.storage.segment.store import SegmentStore
+
+
+class Run(Protocol):
+    """Rows with distinct, rising keys. `first` and `last` are inclusive bounds of ts."""
+
+    first: int
+    last: int
+    lsn: int
+
+    def slices(self, start: int, end: int) -> Iterator[pa.RecordBatch]: ...
+    def slices_backwards(self, start: int, end: int) -> Iterator[pa.RecordBatch]: ...
+
+
+class MemoryRun:
+    """A folded memtable."""
+
+    __slots__ = ("_chunks", "first", "last", "lsn")
+
+    def __init__(self, chunks: tuple[pa.RecordBatch, ...], lsn: int) -> None:
+        self._chunks = chunks
+        self.first = int(ts_of(chunks[0])[0])
+        self.last = int(ts_of(chunks[-1])[-1])
+        self.lsn = lsn
+
+    def slices(self, start: int, end: int) -> Iterator[pa.RecordBatch]:
+        for chunk in self._chunks:
+            yield from _cut(chunk, start, end)
+
+    def slices_backwards(self, start: int, end: int) -> Iterator[pa.RecordBatch]:
+        for chunk in reversed(self._chunks):
+            yield from _cut(chunk, start, end)
+
+
+class SegmentRun:
+    """A segment; its file is opened when rows are wanted."""
+
+    __slots__ = ("_schema", "_segment", "_store", "first", "last", "lsn")
+
+    def __init__(self, segment: Segment, store: SegmentStore, schema: pa.Schema) -> None:
+        self._segment = segment
+        self._store = store
+        self._schema = schema
+        self.first = segment.min_ts
+        self.last = segment.max_ts
+        self.lsn = segment.max_lsn
+
+    def slices(self, start: int, end: int) -> Iterator[pa.RecordBatch]:
+        return self._slices(start, end, step=1)
+
+    def slices_backwards(self, start: int, end: int) -> Iterator[pa.RecordBatch]:
+        return self._slices(start, end, step=-1)
+
+    def _slices(self, start: int, end: int, *, step: int) -> Iterator[pa.RecordBatch]:
+        opened = self._store.open(self._segment, self._schema)
+        visible = self._segment.visible
+        for number in range(len(opened.entries))[::step]:
+            entry = opened.entries[number]
+            if entry.last_ts < start or entry.first_ts >= end:
+                continue
+            batch = opened.batch(number)
+            parts = [batch] if visible is None else _seen(batch, opened.starts[number], visible)
+            for part in parts[::step]:
+                if start <= entry.first_ts and entry.last_ts < end:
+                    yield widen(part, self._schema)
+                else:
+                    yield from (widen(cut, self._schema) for cut in _cut(part, start, end))
+
+
+def _seen(
+    batch: pa.RecordBatch, first_row: int, visible: Sequence[tuple[int, int]]
+) -> list[pa.RecordBatch]:
+    """The parts of `batch`, which begins at `first_row` of its file, that deletes have left."""
+    end_row = first_row + len(batch)
+    parts = []
+    for low, high in visible:
+        low, high = max(low, first_row), min(high, end_row)
+        if low < high:
+            parts.append(batch.slice(low - first_row, high - low))
+    return parts
+
+
+def _cut(batch: pa.RecordBatch, start: int, end: int) -> list[pa.RecordBatch]:
+    """The rows of a sorted batch with start <= ts < end; no batch if there are none."""
+    ts = ts_of(batch)
+    if not len(ts) or ts[0] >= end or ts[-1] < start:
+        return []
+    low = int(ts.searchsorted(start)) if ts[0] < start else 0
+    high = int(ts.searchsorted(end)) if ts[-1] >= end else len(ts)
+    if low == 0 and high == len(ts):
+        return [batch]
+    return [batch.slice(low, high - low)] if low < high else []
+
+
+def runs_of(view: SeriesView, store: SegmentStore) -> list[Run]:
+    """The runs of a series, in no particular order."""
+    runs: list[Run] = [SegmentRun(s, store, view.schema) for s in view.segments]
+    for memory in view.memory:
+        chunks = memory.sorted_chunks()
+        if chunks:
+            widened = tuple(widen(chunk, view.schema) for chunk in chunks)
+            runs.append(MemoryRun(widened, memory.max_lsn))
+    return runs
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of time [start, end) in which the same runs have rows."""
+
+    start: int
+    end: int
+    runs: tuple[Run, ...]
+    key_has_id: bool
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        if len(self.runs) == 1:
+            return self.runs[0].slices(self.start, self.end)
+        return iter(self._merged())
+
+    def batches_backwards(self) -> Iterator[pa.RecordBatch]:
+        if len(self.runs) == 1:
+            return self.runs[0].slices_backwards(self.start, self.end)
+        return reversed(self._merged())
+
+    def _merged(self) -> list[pa.RecordBatch]:
+        by_age = sorted(self.runs, key=lambda run: run.lsn)
+        parts = [part for run in by_age for part in run.slices(self.start, self.end)]
+        if not parts:
+            return []
+        rows = merge(parts, key_has_id=self.key_has_id)
+        return [rows.slice(at, BATCH_ROWS_MAX) for at in range(0, len(rows), BATCH_ROWS_MAX)]
+
+
+def pieces(runs: Sequence[Run], start: int, end: int, *, key_has_id: bool) -> list[Piece]:
+    """[start, end) of `runs` as pieces in time order."""
+    inside = [run for run in runs if run.first < end and run.last >= start]
+    inside.sort(key=lambda run: run.first)
+    found: list[Piece] = []
+    for cluster in _clusters(inside):
+        if len(cluster) == 1:
+            run = cluster[0]
+            found.append(Piece(max(start, run.first), min(end, run.last + 1), (run,), key_has_id))
+        else:
+            found.extend(_sweep(cluster, start, end, key_has_id))
+    return found
+
+
+def _clusters(runs: Sequence[Run]) -> Iterator[list[Run]]:
+    """Groups of runs, sorted by their start, that overlap directly or through others."""
+    cluster: list[Run] = []
+    reach = 0
+    for run in runs:
+        if cluster and run.first > reach:
+            yield cluster
+            cluster = []
+        reach = max(reach, run.last) if cluster else run.last
+        cluster.append(run)
+    if cluster:
+        yield cluster
+
+
+def _sweep(cluster: Sequence[Run], start: int, end: int, key_has_id: bool) -> Iterator[Piece]:
+    borders = {max(start, run.first) for run in cluster} | {
+        min(end, run.last + 1) for run in cluster
+    }
+    points = sorted(borders)
+    waiting: Piece | None = None
+    for low, high in zip(points[:-1], points[1:], strict=True):
+        active = tuple(run for run in cluster if run.first < high and run.last >= low)
+        if not active:
+            continue
+        piece = Piece(low, high, active, key_has_id)
+        if waiting is not None and waiting.end == low and waiting.runs == active:
+            waiting = Piece(waiting.start, high, active, key_has_id)
+            continue
+        if waiting is not None:
+            yield waiting
+        waiting = piece
+    if waiting is not None:
+        yield waiting

@@ -1,0 +1,200 @@
+"""The store: opens a data directory and answers for everything in it.
+
+    put       prepare (writer's thread) -> log, one sync for many (committer) -> memory -> ack
+    read      a view under the lock, then mapped segments and memory without it
+    upkeep    flush, compact, remove (maintenance thread)
+
+The write path is numbered in ARCHITECTURE.md.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from flightstore_proto import flightstore_pb2 as pb
+from flightstore_proto.errors import Corrupt, DataDirError, Overloaded
+from flightstore_server.engine.bulk import BulkWriter
+from flightstore_server.engine.commits import Committer, Pending
+from flightstore_server.engine.limits import Limits
+from flightstore_server.engine.maintenance import Maintenance
+from flightstore_server.engine.puts import Preparer, Put
+from flightstore_server.engine.queries import Reader
+from flightstore_server.engine.recovery import replay, restore, sweep
+from flightstore_server.engine.reservations import Reservations
+from flightstore_server.engine.snapshots import Snapshots
+from flightstore_server.engine.state import Ack, State
+from flightstore_server.engine.trim import trim_segments
+from flightstore_server.storage import layout
+from flightstore_server.storage.catalog import Catalog
+from flightstore_server.storage.files import Files
+from flightstore_server.storage.log.writer import LogWriter
+from flightstore_server.storage.segment.store import SegmentStore
+
+UPKEEP_INTERVAL_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """What a delete did."""
+
+    lsn: int
+    rows: int
+
+
+class Store:
+    """One data directory, opened for reading and writing by this process alone."""
+
+    def __init__(
+        self,
+        files: Files,
+        limits: Limits,
+        *,
+        clock: Callable[[], int] = time.time_ns,
+        upkeep_thread: bool = True,
+    ) -> None:
+        files.lock(layout.LOCK)
+        try:
+            self._open(files, limits, clock)
+        except BaseException:
+            files.unlock()
+            raise
+        self._stop = threading.Event()
+        self._wake = threading.Event()
+        self._room = threading.Condition()
+        self._upkeep: threading.Thread | None = None
+        if upkeep_thread:
+            self._upkeep = threading.Thread(target=self._run_upkeep, name="upkeep", daemon=True)
+            self._upkeep.start()
+
+    def _open(self, files: Files, limits: Limits, clock: Callable[[], int]) -> None:
+        self.files = files
+        self.limits = limits
+        self.clock = clock
+        for folder in (layout.LOG_DIR, layout.TMP_DIR, layout.SEGMENTS_DIR):
+            files.make_dir(folder)
+        self.catalog = Catalog(files.root / layout.CATALOG)
+        self.segments = SegmentStore(files, maps_max=limits.segment_maps_max)
+        self.state = State(self.segments, remembered_puts=limits.remembered_puts)
+        reservations = Reservations()
+        stored = restore(self.state, self.catalog)
+        end = replay(self.state, files, self.catalog, reservations)
+        log_writer = LogWriter(files, end, file_bytes=limits.log_file_bytes)
+        self.committer = Committer(log_writer, self.state, limits)
+        self.maintenance = Maintenance(
+            files, self.catalog, self.state, self.committer, reservations, limits, stored, clock
+        )
+        self._first_free_segment = reservations.first_unused_segment()
+        self._preparer = Preparer(self.state, reservations, BulkWriter(files, reservations, limits))
+        self.snapshots = Snapshots(self.catalog, self.state, self.maintenance, clock)
+        self.reader = Reader(self.state, self.maintenance.pins, self.snapshots.names, clock)
+        self.check_schema = self._preparer.check_schema
+
+    def put(self, put: Put) -> Pending:
+        """Check `put` and hand it to the log. Its result() returns once it is durable and visible.
+
+        Raises a BadRequest if its rows cannot be kept, Overloaded if memory stays full, Poisoned
+        after a failed write.
+        """
+        self.committer.check()
+        self._wait_for_room()
+        return self.committer.submit(self._pending(put))
+
+    def _pending(self, put: Put) -> Pending:
+        try:
+            ready = self._preparer.prepare(put)
+        except OSError as error:
+            self.committer.poison("writing a segment", error)
+            self.committer.check()
+            raise
+        message = pb.LogRecord(put=ready.message)
+        return Pending(message, ready.rows, ready.body, renew=lambda: self._pending(put))
+
+    def delete(
+        self, dataset: str, instrument: str, timeframe: str, start: int | None, end: int | None
+    ) -> Deleted:
+        """Delete the rows of one series in [start, end); the whole series if both are None."""
+        with self.maintenance.lock:
+            view = self.reader.view(dataset, instrument, timeframe, "")
+            low, high = -(2**63) if start is None else start, 2**63 if end is None else end
+            # Whatever could go wrong with a damaged file goes wrong here, before the log knows.
+            trim_segments(view.segments, low, high, self.segments, view.schema)
+            rows = self.snapshots.count(view, low, high)
+            delete = pb.LogDelete(series=view.series.id, whole_series=start is None and end is None)
+            if start is not None:
+                delete.range.start = start
+            if end is not None:
+                delete.range.end = end
+            ack = self.committer.submit(Pending(pb.LogRecord(delete=delete))).result()
+        return Deleted(ack.lsn, rows)
+
+    def describe(
+        self, dataset: str, instrument: str, timeframe: str, metadata: dict[str, str]
+    ) -> Ack:
+        """Merge `metadata` into a series' own; an empty value removes its key."""
+        view = self.reader.view(dataset, instrument, timeframe, "")
+        record = pb.LogRecord(describe=pb.LogDescribe(series=view.series.id, metadata=metadata))
+        return self.committer.submit(Pending(record)).result()
+
+    def upkeep(self) -> None:
+        """One round of background work; see Maintenance.step()."""
+        self.maintenance.step()
+        with self._room:
+            self._room.notify_all()
+
+    def sweep(self) -> list[str]:
+        """Remove files that a crash left behind and nothing names. Returns their names."""
+        return sweep(self.files, self.catalog, self.state, below_id=self._first_free_segment)
+
+    def close(self) -> None:
+        """Finish what was acknowledged, stop the threads, release the directory."""
+        self._stop.set()
+        self._wake.set()
+        if self._upkeep is not None:
+            self._upkeep.join()
+        self.committer.stop()
+        self.catalog.close()
+        self.files.unlock()
+
+    def _wait_for_room(self) -> None:
+        if not self.maintenance.needs_room():
+            return
+        self._wake.set()
+        with self._room:
+            roomy = self._room.wait_for(
+                lambda: not self.maintenance.needs_room() or bool(self.committer.poison_reason),
+                timeout=self.limits.put_wait_seconds,
+            )
+        self.committer.check()
+        if not roomy:
+            raise Overloaded(
+                f"Memory for unflushed rows is full ({self.limits.memtable_bytes_max} bytes, "
+                f"memtable_bytes_max) and did not become free in {self.limits.put_wait_seconds} s; "
+                "write more slowly or raise the limit."
+            )
+
+    def _run_upkeep(self) -> None:
+        self.sweep()
+        while not self._stop.is_set():
+            self.upkeep()
+            # Checked often enough that a fast writer does not overrun the flush threshold by much.
+            self._wake.wait(UPKEEP_INTERVAL_SECONDS / 10)
+            self._wake.clear()
+
+
+def open_store(path: Path, limits: Limits, **options: object) -> Store:
+    """Open, or create, the data directory at `path`. Raises DataDirError or Corrupt."""
+    from flightstore_server.storage.files import open_root
+
+    try:
+        return Store(open_root(path), limits, **options)  # type: ignore[arg-type]
+    except OSError as error:
+        raise DataDirError(
+            f"The data directory {path} cannot be used: {error.strerror or error}."
+        ) from error
+
+
+__all__ = ["Corrupt", "Deleted", "Store", "open_store"]

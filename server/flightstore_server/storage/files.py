@@ -1,0 +1,222 @@
+"""The disk: the only module that opens, writes, renames, locks or maps files.
+
+Every byte that flightstore keeps passes through a `Files`. (SQLite, in catalog.py, is the one other
+thing that touches files; it has its own proofs.) Tests replace it by one that records, fails or
+forgets what was not synced, so a method promises no more than it says:
+
+    append file   write() may be followed by a crash that keeps any part of it; sync() returns only
+                  when everything written so far is on the disk. A failed sync is final: the kernel
+                  drops the dirty pages, and a second sync would lie.
+    publish()     makes a complete, synced file visible under its name, or nothing.
+    map()         bytes of a file that will never change. Truncating a mapped file kills the process,
+                  so no method here truncates anything but the log's torn tail, which is never mapped.
+
+Names are paths relative to the data directory; they come from layout.py.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow as pa
+
+from flightstore_proto.errors import DataDirError
+
+# Linux takes at most IOV_MAX pieces in one writev.
+_PIECES_MAX = 1024
+
+
+class AppendFile(Protocol):
+    """A file being written at its end."""
+
+    size: int
+
+    def write(self, pieces: Sequence[pa.Buffer | bytes | memoryview]) -> None: ...
+    def sync(self) -> None: ...
+    def close(self) -> None: ...
+
+
+class Files(Protocol):
+    """What storage needs from a disk. See the module's docstring for what survives a crash."""
+
+    root: Path
+
+    def make_dir(self, name: str) -> None: ...
+    def create(self, name: str) -> AppendFile: ...
+    def open_append(self, name: str) -> AppendFile: ...
+    def publish(self, temporary: str, name: str) -> None: ...
+    def link(self, name: str, destination: Path) -> None: ...
+    def remove(self, name: str) -> None: ...
+    def truncate(self, name: str, size: int) -> None: ...
+    def sync_dir(self, name: str) -> None: ...
+    def list_dir(self, name: str) -> list[str]: ...
+    def walk(self, name: str) -> Iterator[str]: ...
+    def size(self, name: str) -> int: ...
+    def read(self, name: str) -> bytes: ...
+    def map(self, name: str) -> pa.Buffer: ...
+    def lock(self, name: str) -> None: ...
+    def unlock(self) -> None: ...
+
+
+class DiskFile:
+    """An AppendFile on the real disk."""
+
+    def __init__(self, path: Path, flags: int) -> None:
+        self._fd = os.open(path, flags | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o640)
+        self.size = os.fstat(self._fd).st_size
+
+    def write(self, pieces: Sequence[pa.Buffer | bytes | memoryview]) -> None:
+        """Append all of `pieces`. A full disk shows as a short count first, so counts are checked."""
+        rest = [view for view in (memoryview(p).cast("B") for p in pieces) if len(view)]
+        while rest:
+            written = os.writev(self._fd, rest[:_PIECES_MAX])
+            if written <= 0:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            self.size += written
+            rest = _after(rest, written)
+
+    def sync(self) -> None:
+        os.fdatasync(self._fd)
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
+def _after(pieces: list[memoryview], written: int) -> list[memoryview]:
+    """What is left of `pieces` once their first `written` bytes are gone."""
+    for position, piece in enumerate(pieces):
+        if written < len(piece):
+            return [piece[written:], *pieces[position + 1 :]]
+        written -= len(piece)
+    return []
+
+
+class Disk:
+    """Files in a directory of a local POSIX file system."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._lock_fd: int | None = None
+
+    def make_dir(self, name: str) -> None:
+        """Create the directory and those above it, durably."""
+        missing: list[Path] = []
+        path = self.root / name
+        while not path.exists():
+            missing.append(path)
+            path = path.parent
+        for made in reversed(missing):
+            made.mkdir(mode=0o750, exist_ok=True)
+            _sync_dir(made.parent)
+
+    def create(self, name: str) -> DiskFile:
+        """A new, empty file; one left behind under that name by a crash is replaced."""
+        path = self.root / name
+        path.unlink(missing_ok=True)
+        return DiskFile(path, os.O_CREAT | os.O_EXCL)
+
+    def open_append(self, name: str) -> DiskFile:
+        return DiskFile(self.root / name, 0)
+
+    def publish(self, temporary: str, name: str) -> None:
+        target = self.root / name
+        os.rename(self.root / temporary, target)
+        _sync_dir(target.parent)
+
+    def link(self, name: str, destination: Path) -> None:
+        """The file `name` also under `destination`: by a hard link, or by a synced copy."""
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(self.root / name, destination)
+        except OSError as error:
+            if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK):
+                raise
+            shutil.copyfile(self.root / name, destination)
+            fd = os.open(destination, os.O_RDONLY)
+            os.fsync(fd)
+            os.close(fd)
+
+    def remove(self, name: str) -> None:
+        (self.root / name).unlink(missing_ok=True)
+
+    def truncate(self, name: str, size: int) -> None:
+        """Cut the log's torn tail, durably. Never for a file that may be mapped."""
+        fd = os.open(self.root / name, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.ftruncate(fd, size)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def sync_dir(self, name: str) -> None:
+        _sync_dir(self.root / name)
+
+    def list_dir(self, name: str) -> list[str]:
+        return sorted(os.listdir(self.root / name))
+
+    def walk(self, name: str) -> Iterator[str]:
+        """Every file below `name`, as names relative to the data directory."""
+        for folder, _, files in os.walk(self.root / name):
+            relative = os.path.relpath(folder, self.root)
+            yield from (f"{relative}/{file}" for file in files)
+
+    def size(self, name: str) -> int:
+        return (self.root / name).stat().st_size
+
+    def read(self, name: str) -> bytes:
+        return (self.root / name).read_bytes()
+
+    def map(self, name: str) -> pa.Buffer:
+        # The buffer keeps the mapping alive and no descriptor: descriptors are few, maps are many.
+        with pa.memory_map(os.fspath(self.root / name), "r") as mapped:
+            return mapped.read_buffer()
+
+    def lock(self, name: str) -> None:
+        """Take the directory for this process. Raises DataDirError if another server has it."""
+        fd = os.open(self.root / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.pread(fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            os.close(fd)
+            raise DataDirError(
+                f"{self.root} is in use by another flightstore server (process {holder}); "
+                "stop it or choose another --data-dir."
+            ) from None
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, str(os.getpid()).encode(), 0)
+        self._lock_fd = fd
+
+    def unlock(self) -> None:
+        if self._lock_fd is not None:
+            os.close(self._lock_fd)
+            self._lock_fd = None
+
+
+def _sync_dir(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def open_root(path: Path) -> Disk:
+    """The data directory at `path`, created if need be. Raises DataDirError saying which and why."""
+    try:
+        path.mkdir(mode=0o750, parents=True, exist_ok=True)
+        probe = path / ".write-probe"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise DataDirError(
+            f"The data directory {path} cannot be used: {error.strerror or error}. "
+            "Check that it is a directory this user may write to, or choose another --data-dir."
+        ) from error
+    return Disk(path.resolve())

@@ -1,0 +1,69 @@
+"""Names: where everything lies inside a data directory. The only module that knows them.
+
+    LOCK                                    held while a server runs
+    catalog.sqlite                          which series and segments exist
+    log/<first LSN>.log                     the write-ahead log
+    tmp/<segment id>.arrow                  segments being written
+    segments/dataset=candles/exchange=binance/symbol=BTC%2FUSDT/timeframe=1m/2024-17.arrow
+
+The segment folders are Hive style, so polars, DuckDB or pyarrow read a directory without the server.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from flightstore_proto.instrument import Instrument
+
+LOCK = "LOCK"
+CATALOG = "catalog.sqlite"
+LOG_DIR = "log"
+TMP_DIR = "tmp"
+SEGMENTS_DIR = "segments"
+_LOG_SUFFIX = ".log"
+
+
+def log_file(first_lsn: int) -> str:
+    """The log file whose first record is `first_lsn`; names sort as their numbers do."""
+    return f"{LOG_DIR}/{first_lsn:020}{_LOG_SUFFIX}"
+
+
+def log_first_lsn(file: str) -> int | None:
+    """The first LSN of the log file called `file` (without folder), or None if it is not one."""
+    stem = file.removesuffix(_LOG_SUFFIX)
+    return (
+        int(stem) if file.endswith(_LOG_SUFFIX) and stem.isdecimal() and len(stem) == 20 else None
+    )
+
+
+def temporary(segment_id: int) -> str:
+    return f"{TMP_DIR}/{segment_id}.arrow"
+
+
+def series_dir(dataset: str, instrument: Instrument, timeframe: str) -> str:
+    """The folder of one series. Every part is percent-encoded, so no name can leave the root."""
+    parts = [
+        SEGMENTS_DIR,
+        f"dataset={_encoded(dataset)}",
+        f"exchange={_encoded(instrument.exchange)}",
+        f"symbol={_encoded(instrument.symbol)}",
+    ]
+    if timeframe:
+        parts.append(f"timeframe={_encoded(timeframe)}")
+    return "/".join(parts)
+
+
+def segment_file(folder: str, period: str, segment_id: int) -> str:
+    return f"{folder}/{period}-{segment_id}.arrow"
+
+
+def segment_id(file: str) -> int | None:
+    """The id in a segment's file name, or None if the name is not a segment's."""
+    stem, _, suffix = file.rpartition(".")
+    number = stem.rpartition("-")[2]
+    return int(number) if suffix == "arrow" and number.isdecimal() else None
+
+
+def _encoded(text: str) -> str:
+    # quote() leaves '.' alone; a part is never only dots because it always has its key in front.
+    return quote(text, safe="")
