@@ -14,7 +14,7 @@ class Limits:
     put_bytes_max: int = 64 * MIB
     bulk_put_bytes_min: int = 4 * MIB
     memtable_bytes_max: int = 256 * MIB
-    flush_log_bytes: int = 64 * MIB
+    flush_bytes: int = 64 * MIB
     flush_records: int = 250_000
     flush_age_seconds: float = 6 * 3600.0
     log_file_bytes: int = 64 * MIB

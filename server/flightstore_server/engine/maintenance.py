@@ -147,7 +147,7 @@ class Maintenance:
             return False
         age = (self._clock() - self._last_flush) / 1e9
         return (
-            state.memtable_bytes >= limits.flush_log_bytes
+            state.memtable_bytes >= limits.flush_bytes
             or state.unflushed_records >= limits.flush_records
             or age >= limits.flush_age_seconds
         )

@@ -97,7 +97,7 @@ class Names:
 
     def unknown(self, dataset: str, name: str, timeframe: str) -> UnknownInstrument:
         """The error for a name that stands for nothing, with what might have been meant."""
-        what = " ".join(filter(None, [dataset, timeframe]))
+        what = " ".join(filter(None, [timeframe, dataset]))
         table = self._tables.get((dataset, timeframe), {})
         suggestions = near(name, table)
         if suggestions:
@@ -117,7 +117,7 @@ class Names:
 
     def _elsewhere(self, dataset: str, name: str, timeframe: str) -> str:
         kept = [
-            " ".join(filter(None, [d, t]))
+            " ".join(filter(None, [t, d]))
             for (d, t), table in sorted(self._tables.items())
             if name in table and (d, t) != (dataset, timeframe)
         ]

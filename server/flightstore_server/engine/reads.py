@@ -19,6 +19,11 @@ def read(
     Batches are never empty and have every column of the dataset. Raises Corrupt where they come from
     a damaged file.
     """
+    if not (limit or tail or view.memory) and len(view.segments) == 1:
+        only = view.segments[0]
+        if only.visible is None and start <= only.min_ts and only.max_ts < end:
+            # Most series of a wide read are one small file: nothing to plan.
+            return store.open(only, view.schema).batches(view.schema)
     parts = _pieces(view, store, start, end)
     if tail:
         return iter(_last_rows(parts, tail))
@@ -52,11 +57,7 @@ def _last_rows(parts: list[Piece], count: int) -> list[pa.RecordBatch]:
 
 def count_rows(view: SeriesView, store: SegmentStore, start: int, end: int) -> int:
     """How many rows `view` has in [start, end)."""
-    if not view.memory and len(view.segments) == 1:
-        only = view.segments[0]
-        if start <= only.min_ts and only.max_ts < end:
-            return only.rows
-    return sum(batch.num_rows for batch in read(view, store, start, end))
+    return sum(piece.count() for piece in _pieces(view, store, start, end))
 
 
 def bounds(view: SeriesView, store: SegmentStore) -> tuple[int, int] | None:

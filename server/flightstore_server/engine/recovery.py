@@ -117,11 +117,10 @@ def sweep(files: Files, catalog: Catalog, state: State, *, below_id: int) -> lis
         for file in files.walk(layout.SEGMENTS_DIR)
         if file not in named and (layout.segment_id(file) or below_id) < below_id
     ]
-    leftovers = [f"{layout.TMP_DIR}/{file}" for file in files.list_dir(layout.TMP_DIR)]
     unfinished = [
-        file
-        for file in leftovers
-        if (layout.segment_id("x-" + file.rpartition("/")[2]) or below_id) < below_id
+        layout.temporary(number)
+        for file in files.list_dir(layout.TMP_DIR)
+        if (number := layout.segment_id(f"-{file}")) is not None and number < below_id
     ]
     for file in (*orphans, *unfinished):
         files.remove(file)

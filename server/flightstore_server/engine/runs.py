@@ -26,6 +26,7 @@ class Run(Protocol):
     first: int
     last: int
     lsn: int
+    rows: int
 
     def slices(self, start: int, end: int) -> Iterator[pa.RecordBatch]: ...
     def slices_backwards(self, start: int, end: int) -> Iterator[pa.RecordBatch]: ...
@@ -34,13 +35,14 @@ class Run(Protocol):
 class MemoryRun:
     """A folded memtable."""
 
-    __slots__ = ("_chunks", "first", "last", "lsn")
+    __slots__ = ("_chunks", "first", "last", "lsn", "rows")
 
     def __init__(self, chunks: tuple[pa.RecordBatch, ...], lsn: int) -> None:
         self._chunks = chunks
         self.first = int(ts_of(chunks[0])[0])
         self.last = int(ts_of(chunks[-1])[-1])
         self.lsn = lsn
+        self.rows = sum(map(len, chunks))
 
     def slices(self, start: int, end: int) -> Iterator[pa.RecordBatch]:
         for chunk in self._chunks:
@@ -54,7 +56,7 @@ class MemoryRun:
 class SegmentRun:
     """A segment; its file is opened when rows are wanted."""
 
-    __slots__ = ("_schema", "_segment", "_store", "first", "last", "lsn")
+    __slots__ = ("_schema", "_segment", "_store", "first", "last", "lsn", "rows")
 
     def __init__(self, segment: Segment, store: SegmentStore, schema: pa.Schema) -> None:
         self._segment = segment
@@ -63,6 +65,7 @@ class SegmentRun:
         self.first = segment.min_ts
         self.last = segment.max_ts
         self.lsn = segment.max_lsn
+        self.rows = segment.rows
 
     def slices(self, start: int, end: int) -> Iterator[pa.RecordBatch]:
         return self._slices(start, end, step=1)
@@ -140,6 +143,13 @@ class Piece:
         if len(self.runs) == 1:
             return self.runs[0].slices_backwards(self.start, self.end)
         return reversed(self._merged())
+
+    def count(self) -> int:
+        """How many rows it holds; opens no file where one run's own count answers."""
+        only = self.runs[0]
+        if len(self.runs) == 1 and self.start <= only.first and only.last < self.end:
+            return only.rows
+        return sum(batch.num_rows for batch in self.batches())
 
     def _merged(self) -> list[pa.RecordBatch]:
         by_age = sorted(self.runs, key=lambda run: run.lsn)

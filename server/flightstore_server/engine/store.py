@@ -11,30 +11,33 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from flightstore_proto import flightstore_pb2 as pb
-from flightstore_proto.errors import Corrupt, DataDirError, Overloaded
+from flightstore_proto.errors import DataDirError, Overloaded
 from flightstore_server.engine.bulk import BulkWriter
 from flightstore_server.engine.commits import Committer, Pending
 from flightstore_server.engine.limits import Limits
-from flightstore_server.engine.maintenance import Maintenance
+from flightstore_server.engine.maintenance import Compacted, Maintenance
 from flightstore_server.engine.puts import Preparer, Put
 from flightstore_server.engine.queries import Reader
 from flightstore_server.engine.recovery import replay, restore, sweep
 from flightstore_server.engine.reservations import Reservations
+from flightstore_server.engine.retention import Retention, RetentionRule
 from flightstore_server.engine.snapshots import Snapshots
 from flightstore_server.engine.state import Ack, State
 from flightstore_server.engine.trim import trim_segments
 from flightstore_server.storage import layout
-from flightstore_server.storage.catalog import Catalog
-from flightstore_server.storage.files import Files
+from flightstore_server.storage.catalog import Catalog, SnapshotRow
+from flightstore_server.storage.files import Files, open_root
 from flightstore_server.storage.log.writer import LogWriter
 from flightstore_server.storage.segment.store import SegmentStore
 
-UPKEEP_INTERVAL_SECONDS = 1.0
+UPKEEP_INTERVAL_SECONDS = 0.1
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ class Store:
         *,
         clock: Callable[[], int] = time.time_ns,
         upkeep_thread: bool = True,
+        retention: Sequence[RetentionRule] = (),
     ) -> None:
         files.lock(layout.LOCK)
         try:
@@ -62,6 +66,7 @@ class Store:
         except BaseException:
             files.unlock()
             raise
+        self._retention = Retention(retention, clock)
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._room = threading.Condition()
@@ -74,6 +79,7 @@ class Store:
         self.files = files
         self.limits = limits
         self.clock = clock
+        self.opened_at = time.monotonic()
         for folder in (layout.LOG_DIR, layout.TMP_DIR, layout.SEGMENTS_DIR):
             files.make_dir(folder)
         self.catalog = Catalog(files.root / layout.CATALOG)
@@ -104,12 +110,7 @@ class Store:
         return self.committer.submit(self._pending(put))
 
     def _pending(self, put: Put) -> Pending:
-        try:
-            ready = self._preparer.prepare(put)
-        except OSError as error:
-            self.committer.poison("writing a segment", error)
-            self.committer.check()
-            raise
+        ready = self._guard(lambda: self._preparer.prepare(put))
         message = pb.LogRecord(put=ready.message)
         return Pending(message, ready.rows, ready.body, renew=lambda: self._pending(put))
 
@@ -131,6 +132,18 @@ class Store:
             ack = self.committer.submit(Pending(pb.LogRecord(delete=delete))).result()
         return Deleted(ack.lsn, rows)
 
+    def snapshot(self, name: str) -> SnapshotRow:
+        """Pin the present under `name`; see Snapshots.create()."""
+        return self._guard(lambda: self.snapshots.create(name))
+
+    def flush(self) -> int:
+        """Move rows from memory into segments. Returns the LSN up to which all of them are."""
+        return self._guard(self.maintenance.flush)
+
+    def compact(self, *, full: bool) -> Compacted:
+        """Merge small segments now; with `full`, all that can be merged."""
+        return self._guard(lambda: self.maintenance.compact(full=full))
+
     def describe(
         self, dataset: str, instrument: str, timeframe: str, metadata: dict[str, str]
     ) -> Ack:
@@ -142,6 +155,7 @@ class Store:
     def upkeep(self) -> None:
         """One round of background work; see Maintenance.step()."""
         self.maintenance.step()
+        self._retention.step(self)
         with self._room:
             self._room.notify_all()
 
@@ -158,6 +172,16 @@ class Store:
         self.committer.stop()
         self.catalog.close()
         self.files.unlock()
+
+    def _guard(self, work: Callable[[], T]) -> T:
+        """`work`, of which a failure to write poisons the store."""
+        self.committer.check()
+        try:
+            return work()
+        except OSError as error:
+            self.committer.poison("writing a segment", error)
+            self.committer.check()
+            raise
 
     def _wait_for_room(self) -> None:
         if not self.maintenance.needs_room():
@@ -181,20 +205,15 @@ class Store:
         while not self._stop.is_set():
             self.upkeep()
             # Checked often enough that a fast writer does not overrun the flush threshold by much.
-            self._wake.wait(UPKEEP_INTERVAL_SECONDS / 10)
+            self._wake.wait(UPKEEP_INTERVAL_SECONDS)
             self._wake.clear()
 
 
-def open_store(path: Path, limits: Limits, **options: object) -> Store:
+def open_store(path: Path, limits: Limits, retention: Sequence[RetentionRule] = ()) -> Store:
     """Open, or create, the data directory at `path`. Raises DataDirError or Corrupt."""
-    from flightstore_server.storage.files import open_root
-
     try:
-        return Store(open_root(path), limits, **options)  # type: ignore[arg-type]
+        return Store(open_root(path), limits, retention=retention)
     except OSError as error:
         raise DataDirError(
             f"The data directory {path} cannot be used: {error.strerror or error}."
         ) from error
-
-
-__all__ = ["Corrupt", "Deleted", "Store", "open_store"]

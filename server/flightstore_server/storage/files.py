@@ -220,3 +220,11 @@ def open_root(path: Path) -> Disk:
             "Check that it is a directory this user may write to, or choose another --data-dir."
         ) from error
     return Disk(path.resolve())
+
+
+def resident_bytes() -> int:
+    """This process's resident memory without mapped files: what a memory limit speaks of."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("RssAnon:"):
+            return int(line.split()[1]) * 1024
+    return 0

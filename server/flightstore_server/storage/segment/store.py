@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
 
 import pyarrow as pa
 
 from flightstore_proto.errors import Corrupt
 from flightstore_server.storage.checksum import crc
 from flightstore_server.storage.files import Files
+from flightstore_server.storage.rows import widen
 from flightstore_server.storage.segment import index
 from flightstore_server.storage.segment.segment import Segment
 
@@ -57,6 +59,10 @@ class OpenSegment:
         if not self._codec:  # a decompressed copy would cost memory for as long as the file is open
             self._batches[number] = batch
         return batch
+
+    def batches(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        """All record batches in order, as wide as `schema`."""
+        return (widen(self.batch(number), schema) for number in range(len(self.entries)))
 
 
 class SegmentStore:

@@ -1,0 +1,178 @@
+"""Configuration: one TOML file, read once into frozen values; environment and flags override it.
+
+config/server.toml shows every key with its default and unit. An environment variable
+FLIGHTSTORE_<SECTION>_<KEY> overrides a key, a command-line flag overrides both. An unknown key is an
+error that shows the nearest known one.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from flightstore_proto.errors import ConfigError, did_you_mean, near
+from flightstore_server.engine.limits import MIB, Limits
+from flightstore_server.engine.retention import RetentionRule
+
+ENV_PREFIX = "FLIGHTSTORE_"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ServerSection(_Section):
+    """Where data lies and where the server listens."""
+
+    data_dir: Path = Path("./data")
+    host: str = "127.0.0.1"
+    port: int = Field(8815, ge=0, le=65_535)
+    insecure: bool = False
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    shutdown_seconds: float = Field(3.0, gt=0)
+
+
+class LimitsSection(_Section):
+    """What one client may cost."""
+
+    put_bytes_max: int = Field(64 * MIB, ge=1024)
+    put_wait_seconds: float = Field(60.0, gt=0)
+    memtable_bytes_max: int = Field(256 * MIB, ge=1024)
+    segment_maps_max: int = Field(32_768, ge=1)
+    remembered_puts: int = Field(100_000, ge=0)
+
+
+class LogSection(_Section):
+    """The write-ahead log."""
+
+    file_bytes: int = Field(64 * MIB, ge=1024)
+    group_bytes_max: int = Field(16 * MIB, ge=1)
+    keep_bytes: int = Field(256 * MIB, ge=0)
+    keep_seconds: float = Field(86_400.0, ge=0)
+
+
+class FlushSection(_Section):
+    """When rows move from memory into segments: at whichever comes first."""
+
+    memory_bytes: int = Field(64 * MIB, ge=1)
+    records: int = Field(250_000, ge=1)
+    age_seconds: float = Field(21_600.0, gt=0)
+
+
+class SegmentsSection(_Section):
+    """How rows lie on disk."""
+
+    bulk_put_bytes_min: int = Field(4 * MIB, ge=1)
+    rows_max: int = Field(1 << 20, ge=1)
+    compact_segments_min: int = Field(8, ge=2)
+    compact_small_rows: int = Field(65_536, ge=1)
+    cold_age_days: float = Field(0.0, ge=0)
+
+
+class RetentionSection(_Section):
+    """Delete rows older than an age."""
+
+    dataset: str
+    age_days: float = Field(gt=0)
+    instruments: str = "*"
+    timeframe: str = ""
+
+
+class Config(_Section):
+    """Everything the server can be told."""
+
+    server: ServerSection = ServerSection()
+    limits: LimitsSection = LimitsSection()
+    log: LogSection = LogSection()
+    flush: FlushSection = FlushSection()
+    segments: SegmentsSection = SegmentsSection()
+    retention: tuple[RetentionSection, ...] = ()
+
+    def engine_limits(self) -> Limits:
+        """The limits as the engine takes them."""
+        return Limits(
+            put_bytes_max=self.limits.put_bytes_max,
+            put_wait_seconds=self.limits.put_wait_seconds,
+            memtable_bytes_max=self.limits.memtable_bytes_max,
+            segment_maps_max=self.limits.segment_maps_max,
+            remembered_puts=self.limits.remembered_puts,
+            log_file_bytes=self.log.file_bytes,
+            group_bytes_max=self.log.group_bytes_max,
+            log_keep_bytes=self.log.keep_bytes,
+            log_keep_seconds=self.log.keep_seconds,
+            flush_bytes=self.flush.memory_bytes,
+            flush_records=self.flush.records,
+            flush_age_seconds=self.flush.age_seconds,
+            bulk_put_bytes_min=self.segments.bulk_put_bytes_min,
+            segment_rows_max=self.segments.rows_max,
+            compact_segments_min=self.segments.compact_segments_min,
+            compact_small_rows=self.segments.compact_small_rows,
+            cold_age_days=self.segments.cold_age_days,
+        )
+
+    def retention_rules(self) -> list[RetentionRule]:
+        """The retention rules as the engine takes them."""
+        return [
+            RetentionRule(r.dataset, r.age_days, r.instruments, r.timeframe) for r in self.retention
+        ]
+
+
+def load(path: Path | None, environment: Mapping[str, str], overrides: Mapping[str, Any]) -> Config:
+    """The configuration in `path` (None: only defaults), overridden by environment and flags.
+
+    `overrides` are the keys of [server] given on the command line; None values are not given.
+    Raises ConfigError naming the file, the key and the nearest known key.
+    """
+    values = _read(path) if path else {}
+    source = str(path) if path else "the environment"
+    for section, key, text in _from_environment(environment):
+        values.setdefault(section, {})[key] = text
+    given = {key: value for key, value in overrides.items() if value is not None}
+    values.setdefault("server", {}).update(given)
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, source)) from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not TOML: {error}.") from None
+
+
+def _from_environment(environment: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    """(section, key, text) of every variable that names a section of the configuration."""
+    found = []
+    for name, text in environment.items():
+        section, _, key = name.removeprefix(ENV_PREFIX).lower().partition("_")
+        if name.startswith(ENV_PREFIX) and key and section in Config.model_fields:
+            found.append((section, key, text))
+    return found
+
+
+def _explain(error: ValidationError, source: str) -> str:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        suggestions = near(str(first["loc"][-1]), _known_keys(first["loc"]))
+        return f"{source}: there is no key {where!r}.{did_you_mean(suggestions)}"
+    return f"{source}: {where}: {first['msg']} (got {first['input']!r})."
+
+
+def _known_keys(location: tuple[int | str, ...]) -> list[str]:
+    """The keys there are beside the one at `location`."""
+    model: Any = Config
+    for part in location[:-1]:
+        if isinstance(part, str):
+            kind = model.model_fields[part].annotation
+            model = RetentionSection if part == "retention" else kind
+    return list(model.model_fields)

@@ -1,0 +1,180 @@
+"""DoAction: one small function per action, found by name."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from google.protobuf.message import Message
+
+from flightstore_proto import flightstore_pb2 as pb
+from flightstore_proto.errors import UnknownAction, did_you_mean, near, shown
+from flightstore_server.engine import backup as backups
+from flightstore_server.engine import verify as verification
+from flightstore_server.engine.coverage import gaps
+from flightstore_server.engine.series import SeriesView
+from flightstore_server.engine.store import Store
+from flightstore_server.flight.requests import parse, range_of
+from flightstore_server.storage.catalog import SnapshotRow
+from flightstore_server.storage.files import resident_bytes
+from flightstore_server.version import VERSION
+
+Action = Callable[[Store, bytes], Iterator[Message]]
+
+
+def health(store: Store, _: bytes) -> Iterator[Message]:
+    reason = store.committer.poison_reason
+    yield pb.Health(ready=True, version=VERSION, read_only=bool(reason), reason=reason)
+
+
+def status(store: Store, _: bytes) -> Iterator[Message]:
+    state = store.state
+    with state.lock:
+        series = list(state.names.by_id.values())
+        segments = {s.id: s.size for one in series for s in one.segments}
+        memory = [table for one in series for table in one.memory]
+    yield pb.Status(
+        version=VERSION,
+        data_dir=str(store.files.root),
+        uptime_seconds=time.monotonic() - store.opened_at,
+        series=len(series),
+        segments=len(segments),
+        segment_bytes=sum(segments.values()),
+        last_lsn=state.last_lsn,
+        flushed_lsn=store.catalog.flushed_lsn,
+        log_bytes=store.committer.log.bytes(),
+        memtable_rows=sum(table.rows for table in memory),
+        memtable_bytes=state.memtable_bytes,
+        resident_bytes=resident_bytes(),
+        open_streams=store.maintenance.pins.count(),
+        read_only_reason=store.committer.poison_reason,
+        counters={"open_segments": store.segments.count()},
+        limits={key: int(value) for key, value in asdict(store.limits).items()},
+    )
+
+
+def coverage_action(store: Store, body: bytes) -> Iterator[Message]:
+    request = parse(pb.RangeRequest, body, "action body")
+    start, end = range_of(request.range)
+    ranges = pb.Ranges()
+    for low, high in _view(store, request).coverage:
+        low, high = (
+            max(low, low if start is None else start),
+            min(high, high if end is None else end),
+        )
+        if low < high:
+            ranges.ranges.add(start=low, end=high)
+    yield ranges
+
+
+def gaps_action(store: Store, body: bytes) -> Iterator[Message]:
+    request = parse(pb.RangeRequest, body, "action body")
+    pin = store.maintenance.pins.take()
+    view = _view(store, request)
+    answer = pb.Gaps()
+    for gap in gaps(view, store.segments, *range_of(request.range), now_ns=store.clock()):
+        answer.gaps.add(range=pb.TimeRange(start=gap.start, end=gap.end), missing=gap.bars)
+    del pin
+    yield answer
+
+
+def delete(store: Store, body: bytes) -> Iterator[Message]:
+    request = parse(pb.DeleteRequest, body, "action body")
+    series = request.series
+    deleted = store.delete(
+        series.dataset, series.instrument, series.timeframe, *range_of(request.range)
+    )
+    yield pb.WriteAck(lsn=deleted.lsn, rows=deleted.rows)
+
+
+def describe(store: Store, body: bytes) -> Iterator[Message]:
+    request = parse(pb.DescribeRequest, body, "action body")
+    series = request.series
+    ack = store.describe(
+        series.dataset, series.instrument, series.timeframe, dict(request.metadata)
+    )
+    yield pb.WriteAck(lsn=ack.lsn)
+
+
+def snapshot_create(store: Store, body: bytes) -> Iterator[Message]:
+    request = parse(pb.SnapshotRequest, body, "action body")
+    yield _snapshot(store.snapshot(request.name))
+
+
+def snapshot_list(store: Store, _: bytes) -> Iterator[Message]:
+    yield pb.Snapshots(snapshots=[_snapshot(row) for row in store.snapshots.list()])
+
+
+def snapshot_drop(store: Store, body: bytes) -> Iterator[Message]:
+    request = parse(pb.SnapshotRequest, body, "action body")
+    yield _snapshot(store.snapshots.drop(request.name))
+
+
+def flush(store: Store, _: bytes) -> Iterator[Message]:
+    yield pb.WriteAck(lsn=store.flush())
+
+
+def compact(store: Store, body: bytes) -> Iterator[Message]:
+    request = parse(pb.CompactRequest, body, "action body")
+    done = store.compact(full=request.full)
+    yield pb.CompactResult(
+        merged_segments=done.merged, new_segments=done.written, bytes_written=done.bytes
+    )
+
+
+def verify(store: Store, _: bytes) -> Iterator[Message]:
+    for progress in verification.verify_store(store):
+        yield pb.VerifyProgress(
+            files_done=progress.files_done,
+            files_total=progress.files_total,
+            bytes_done=progress.bytes_done,
+            damage=progress.damage,
+            finished=progress.finished,
+        )
+
+
+def backup(store: Store, body: bytes) -> Iterator[Message]:
+    request = parse(pb.BackupRequest, body, "action body")
+    done = backups.backup(store, Path(request.destination))
+    yield pb.BackupResult(
+        destination=request.destination, files=done.files, bytes=done.bytes, lsn=done.lsn
+    )
+
+
+ACTIONS: dict[str, tuple[Action, str]] = {
+    "health": (health, "is the server ready, and does it accept writes"),
+    "status": (status, "sizes, positions and limits"),
+    "coverage": (coverage_action, "ranges of a series that are known complete"),
+    "gaps": (gaps_action, "ranges of a series that are not"),
+    "delete": (delete, "delete a range of a series, or all of it"),
+    "describe": (describe, "set metadata of a series"),
+    "snapshot-create": (snapshot_create, "pin the present under a name"),
+    "snapshot-list": (snapshot_list, "the snapshots there are"),
+    "snapshot-drop": (snapshot_drop, "let go of a snapshot"),
+    "flush": (flush, "move rows from memory into segments"),
+    "compact": (compact, "merge small segments"),
+    "verify": (verify, "check every stored byte"),
+    "backup": (backup, "copy the data directory while serving"),
+}
+
+
+def run(store: Store, name: str, body: bytes) -> Iterator[Message]:
+    """The results of the action called `name`. Raises UnknownAction."""
+    known = ACTIONS.get(name)
+    if known is None:
+        suggestions = near(name, ACTIONS)
+        raise UnknownAction(
+            f"There is no action {shown(name)}.{did_you_mean(suggestions)}", suggestions=suggestions
+        )
+    return known[0](store, body)
+
+
+def _view(store: Store, request: pb.RangeRequest) -> SeriesView:
+    series = request.series
+    return store.reader.view(series.dataset, series.instrument, series.timeframe, request.snapshot)
+
+
+def _snapshot(row: SnapshotRow) -> pb.Snapshot:
+    return pb.Snapshot(name=row.name, lsn=row.lsn, created=row.created_ns)

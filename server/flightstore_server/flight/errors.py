@@ -1,0 +1,77 @@
+"""Errors at the edge: every one that leaves a handler is a FlightError with a code and one sentence.
+
+Anything else would send a Python traceback with file paths to the client (apache/arrow#34251).
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable, Iterator
+from typing import ParamSpec, TypeVar
+
+import pyarrow.flight as fl
+
+from flightstore_proto import flightstore_pb2 as pb
+from flightstore_proto.errors import (
+    DeadlineExceeded,
+    FlightstoreError,
+    InternalError,
+    Unauthorized,
+    Unavailable,
+)
+
+log = logging.getLogger(__name__)
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# gRPC sends messages as headers; beyond about 8 KB a client sees a broken connection instead.
+_MESSAGE_CHARACTERS_MAX = 1_500
+_KINDS: dict[type[FlightstoreError], type[fl.FlightError]] = {
+    Unauthorized: fl.FlightUnauthorizedError,
+    Unavailable: fl.FlightUnavailableError,
+    DeadlineExceeded: fl.FlightTimedOutError,
+}
+
+
+def detail_of(error: FlightstoreError) -> pb.ErrorDetail:
+    """What the wire says of `error`."""
+    message = error.message
+    if len(message) > _MESSAGE_CHARACTERS_MAX:
+        message = message[:_MESSAGE_CHARACTERS_MAX] + "…"
+    return pb.ErrorDetail(code=error.code, message=message, suggestions=error.suggestions[:3])
+
+
+def to_flight(error: Exception) -> fl.FlightError:
+    """`error` as a FlightError. A defect is logged with its traceback and told without it."""
+    if isinstance(error, fl.FlightError):
+        return error
+    if not isinstance(error, FlightstoreError):
+        log.error("a handler failed", exc_info=error)
+        error = InternalError(
+            f"The server met an unexpected {type(error).__name__}; its log has the details."
+        )
+    detail = detail_of(error)
+    kind = _KINDS.get(type(error), fl.FlightServerError)
+    return kind(detail.message, extra_info=detail.SerializeToString())
+
+
+def guarded(handler: Callable[P, T]) -> Callable[P, T]:
+    """`handler`, of which only FlightErrors leave."""
+
+    @functools.wraps(handler)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return handler(*args, **kwargs)
+        except Exception as error:
+            raise to_flight(error) from None
+
+    return call
+
+
+def guarded_stream(items: Iterator[T]) -> Iterator[T]:
+    """`items`, of which only FlightErrors leave."""
+    try:
+        yield from items
+    except Exception as error:
+        raise to_flight(error) from None

@@ -1,0 +1,58 @@
+"""Starting and stopping the server.
+
+Flight's own serve() is never called: it swallows Python's signal handlers, and its shutdown waits for
+streams for ever. Here a signal sets an event; then the server stops accepting, gets a few seconds for
+what is under way, the log is synced, and the process ends. Ending early is safe: everything
+acknowledged is durable, and the next start is a recovery anyway.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable
+
+import pyarrow as pa
+
+from flightstore_proto.errors import ConfigError
+from flightstore_server.engine.store import Store
+from flightstore_server.flight.service import Service
+
+log = logging.getLogger(__name__)
+
+
+def bind(store: Store, host: str, port: int) -> Service:
+    """Serve `store` on `host`:`port` (0: a free one). Raises ConfigError if that is not possible."""
+    shown = f"[{host}]" if ":" in host else host
+    try:
+        return Service(store, f"grpc://{shown}:{port}")
+    except (OSError, pa.ArrowException) as error:
+        raise ConfigError(
+            f"Cannot listen on {shown}:{port}: the port is in use or the address is not this "
+            "machine's; stop the other process, or choose another with --host or --port "
+            "(--port 0 takes a free one)."
+        ) from error
+
+
+def run_until_signal(
+    service: Service, store: Store, *, shutdown_seconds: float, ready: Callable[[], None]
+) -> None:
+    """Call `ready`, then serve until SIGTERM or SIGINT; returns once everything is closed."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    ready()
+    while not stop.wait(timeout=3600):
+        pass
+    log.info("stopping")
+    closing = threading.Thread(target=service.shutdown, name="shutdown", daemon=True)
+    closing.start()
+    closing.join(shutdown_seconds)
+    store.close()
+    if closing.is_alive():
+        log.warning("streams were still open after %s s; leaving them", shutdown_seconds)
+        logging.shutdown()
+        # Threads inside Flight cannot be told to end, and nothing is left to lose.
+        os._exit(0)

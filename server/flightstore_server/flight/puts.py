@@ -1,0 +1,108 @@
+"""DoPut: batches, an explicit commit, a durable acknowledgement; any number of puts per stream.
+
+The stream goes on receiving while earlier puts are being made durable; a thread sends their
+acknowledgements in order. A put without its commit leaves no trace: to the server a client that gave up
+half way looks exactly like one that finished.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+
+import pyarrow as pa
+import pyarrow.flight as fl
+
+from flightstore_proto import flightstore_pb2 as pb
+from flightstore_proto.errors import FlightstoreError, Overloaded
+from flightstore_proto.schemas import plain
+from flightstore_server.engine.commits import Pending
+from flightstore_server.engine.store import Store
+from flightstore_server.flight.requests import parse, put_of
+
+# Puts of one stream that may wait for the disk; a faster writer is slowed down by its socket.
+_UNACKNOWLEDGED_MAX = 64
+
+
+class _Acknowledger:
+    """Sends the acknowledgements of one stream, in order, as its puts become durable."""
+
+    def __init__(self, writer: fl.FlightMetadataWriter) -> None:
+        self._writer = writer
+        self._waiting: queue.Queue[Pending | None] = queue.Queue(_UNACKNOWLEDGED_MAX)
+        self.error: Exception | None = None
+        self._thread = threading.Thread(target=self._run, name="acks", daemon=True)
+        self._thread.start()
+
+    def add(self, pending: Pending) -> None:
+        self._waiting.put(pending)
+
+    def finish(self) -> None:
+        """Wait until everything is acknowledged. Raises what went wrong with the first that failed."""
+        self._waiting.put(None)
+        self._thread.join()
+        if self.error is not None:
+            raise self.error
+
+    def _run(self) -> None:
+        while (pending := self._waiting.get()) is not None:
+            if self.error is not None:
+                continue  # nobody may learn of a later put once an earlier one has failed
+            try:
+                self._send(pending)
+            except (FlightstoreError, fl.FlightError, pa.ArrowException, OSError) as error:
+                self.error = error
+
+    def _send(self, pending: Pending) -> None:
+        ack = pending.result()
+        message = pb.WriteAck(
+            lsn=ack.lsn, rows=ack.rows, duplicates=ack.duplicates, put_id=ack.put_id
+        )
+        self._writer.write(pa.py_buffer(message.SerializeToString()))
+
+
+def receive_puts(
+    store: Store,
+    command: bytes,
+    reader: fl.MetadataRecordBatchReader,
+    writer: fl.FlightMetadataWriter,
+) -> None:
+    """Serve one DoPut stream to its end."""
+    request = parse(pb.WriteRequest, command, "descriptor")
+    # Before the first batch is read: with a hostile schema Arrow's reader itself is not safe.
+    store.check_schema(request.dataset, plain(reader.schema))
+    acknowledger = _Acknowledger(writer)
+    try:
+        _receive(store, request.dataset, reader, acknowledger)
+    finally:
+        acknowledger.finish()
+
+
+def _receive(
+    store: Store,
+    dataset: str,
+    reader: fl.MetadataRecordBatchReader,
+    acknowledger: _Acknowledger,
+) -> None:
+    batches: list[pa.RecordBatch] = []
+    size = 0
+    while acknowledger.error is None:
+        try:
+            chunk = reader.read_chunk()
+        except StopIteration:
+            return
+        if chunk.data is not None:
+            batches.append(chunk.data)
+            size += chunk.data.nbytes
+            _check_size(size, store.limits.put_bytes_max)
+        if chunk.app_metadata is not None:
+            put = put_of(dataset, batches, chunk.app_metadata.to_pybytes())
+            acknowledger.add(store.put(put))
+            batches, size = [], 0
+
+
+def _check_size(size: int, limit: int) -> None:
+    if size > limit:
+        raise Overloaded(
+            f"The put has more than {limit} bytes (put_bytes_max); send it in smaller puts."
+        )

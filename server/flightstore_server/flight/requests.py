@@ -1,0 +1,90 @@
+"""Bytes from the wire into requests: parsed here, checked here, trusted afterwards."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from google.protobuf.message import DecodeError, Message
+
+from flightstore_proto import flightstore_pb2 as pb
+from flightstore_proto import timeframe as timeframes
+from flightstore_proto.errors import BadRequest
+from flightstore_proto.timerange import TimeRange, checked
+from flightstore_server.engine.puts import Put, SeriesRows
+from flightstore_server.engine.queries import Query
+
+M = TypeVar("M", bound=Message)
+
+
+def parse(kind: type[M], data: bytes, what: str) -> M:
+    """The message of `kind` in `data`. Raises BadRequest if it holds no such thing."""
+    try:
+        return kind.FromString(data)
+    except DecodeError:
+        raise BadRequest(
+            f"The {what} is not a {kind.DESCRIPTOR.name} message of flightstore; see flightstore.proto."
+        ) from None
+
+
+def ticket_of(data: bytes) -> pb.ReadRequest | pb.CatalogRequest:
+    """The request in a ticket's bytes."""
+    ticket = parse(pb.Ticket, data, "ticket")
+    kind = ticket.WhichOneof("request")
+    if kind is None:
+        raise BadRequest("The ticket holds no request that this server knows.")
+    request: pb.ReadRequest | pb.CatalogRequest = getattr(ticket, kind)
+    return request
+
+
+def query_of(request: pb.ReadRequest) -> Query:
+    """A ReadRequest as the engine takes it."""
+    start, end = range_of(request.range)
+    if request.timeframe:
+        timeframes.parse(request.timeframe)
+    return Query(
+        dataset=request.dataset,
+        instruments=list(request.instruments),
+        timeframe=request.timeframe,
+        start=start,
+        end=end,
+        columns=list(request.columns),
+        limit=request.limit,
+        tail=request.tail,
+        snapshot=request.snapshot,
+        strict=request.strict,
+    )
+
+
+def range_of(message: pb.TimeRange) -> tuple[int | None, int | None]:
+    """A TimeRange as its bounds. Raises BadRange if it runs backwards."""
+    start = message.start if message.HasField("start") else None
+    end = message.end if message.HasField("end") else None
+    if start is not None and end is not None:
+        checked(TimeRange(start, end))
+    return start, end
+
+
+def series_rows(said: pb.SeriesPut) -> SeriesRows:
+    """What a commit says of one series, as the engine takes it."""
+    covers = []
+    for cover in said.covers:
+        if not (cover.HasField("start") and cover.HasField("end")):
+            raise BadRequest(f"A covered range of {said.instrument!r} needs both of its bounds.")
+        covers.append((cover.start, cover.end))
+    return SeriesRows(
+        instrument=said.instrument,
+        timeframe=said.timeframe,
+        rows=said.rows,
+        covers=covers,
+        metadata=dict(said.metadata),
+        free_grid=said.grid == pb.SeriesPut.GRID_FREE,
+        key=said.key,
+    )
+
+
+def put_of(dataset: str, batches: list, data: bytes) -> Put:  # type: ignore[type-arg]
+    """The put that a commit's bytes complete."""
+    commit = parse(pb.PutCommit, data, "commit")
+    if not commit.series:
+        raise BadRequest("The commit names no series.")
+    return Put(dataset, batches, [series_rows(s) for s in commit.series], commit.put_id)

@@ -1,0 +1,67 @@
+"""The Flight service: one short method per RPC. The only edge of the server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyarrow.flight as fl
+
+from flightstore_proto import flightstore_pb2 as pb
+from flightstore_server.engine.store import Store
+from flightstore_server.flight import actions
+from flightstore_server.flight.catalog import catalog_stream, flight_infos, info_of
+from flightstore_server.flight.errors import guarded, guarded_stream
+from flightstore_server.flight.puts import receive_puts
+from flightstore_server.flight.reads import identity_schema, read_stream, stream_schema
+from flightstore_server.flight.requests import parse, query_of, ticket_of
+
+
+class Service(fl.FlightServerBase):  # type: ignore[misc]
+    """Serves one store. Never call serve(): it waits for streams for ever (see lifecycle.py)."""
+
+    def __init__(self, store: Store, location: str) -> None:
+        super().__init__(location)
+        self._store = store
+
+    @guarded
+    def do_get(self, context: fl.ServerCallContext, ticket: fl.Ticket) -> fl.FlightDataStream:
+        request = ticket_of(ticket.ticket)
+        if isinstance(request, pb.CatalogRequest):
+            return catalog_stream(self._store, request)
+        return read_stream(self._store, request)
+
+    @guarded
+    def do_put(
+        self,
+        context: fl.ServerCallContext,
+        descriptor: fl.FlightDescriptor,
+        reader: fl.MetadataRecordBatchReader,
+        writer: fl.FlightMetadataWriter,
+    ) -> None:
+        receive_puts(self._store, descriptor.command or b"", reader, writer)
+
+    @guarded
+    def do_action(self, context: fl.ServerCallContext, action: fl.Action) -> Iterator[fl.Result]:
+        results = actions.run(self._store, action.type, action.body.to_pybytes())
+        return guarded_stream(fl.Result(m.SerializeToString()) for m in results)
+
+    @guarded
+    def list_actions(self, context: fl.ServerCallContext) -> list[tuple[str, str]]:
+        return [(name, text) for name, (_, text) in actions.ACTIONS.items()]
+
+    @guarded
+    def list_flights(
+        self, context: fl.ServerCallContext, criteria: bytes
+    ) -> Iterator[fl.FlightInfo]:
+        return guarded_stream(flight_infos(self._store, criteria.decode("utf-8", "replace")))
+
+    @guarded
+    def get_flight_info(
+        self, context: fl.ServerCallContext, descriptor: fl.FlightDescriptor
+    ) -> fl.FlightInfo:
+        request = parse(pb.ReadRequest, descriptor.command or b"", "descriptor")
+        query = query_of(request)
+        selection = self._store.reader.select(query)
+        schema = stream_schema(selection)
+        wide = not query.is_single and request.identity != pb.ReadRequest.IDENTITY_RUNS
+        return info_of(identity_schema(schema) if wide else schema, request, -1, -1)
