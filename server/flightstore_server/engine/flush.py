@@ -121,6 +121,8 @@ def without(segments: Iterable[Segment], others: Iterable[Segment]) -> list[Segm
 def publish(sealed: Sealed, state: State, stored: dict[int, Segments]) -> None:
     """After the commit: readers find the rows in segments from now on, and not in memory."""
     with state.lock:
+        for series_id in sealed.gone:
+            stored.pop(series_id, None)
         for item in sealed.series:
             series = item.series
             stored[series.id] = (*item.segments, *item.written)
@@ -131,5 +133,3 @@ def publish(sealed: Sealed, state: State, stored: dict[int, Segments]) -> None:
             series.segments = tuple(
                 sorted((*series.segments, *item.written), key=lambda s: s.max_lsn)
             )
-        for series_id in sealed.gone:
-            stored.pop(series_id, None)

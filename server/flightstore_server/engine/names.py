@@ -46,6 +46,8 @@ class Names:
     def dataset(self, name: str) -> Dataset:
         """The dataset called `name`. Raises UnknownDataset with near names."""
         found = self.datasets.get(name)
+        if found is None and name in BUILT_IN:  # known, though nothing has been written to it yet
+            return Dataset(0, name, BUILT_IN[name], key_has_id=name == "trades")
         if found is None:
             suggestions = near(name, [*self.datasets, *BUILT_IN])
             raise UnknownDataset(

@@ -161,7 +161,8 @@ class Store:
 
     def sweep(self) -> list[str]:
         """Remove files that a crash left behind and nothing names. Returns their names."""
-        return sweep(self.files, self.catalog, self.state, below_id=self._first_free_segment)
+        with self.maintenance.lock:
+            return sweep(self.files, self.catalog, self.state, below_id=self._first_free_segment)
 
     def close(self) -> None:
         """Finish what was acknowledged, stop the threads, release the directory."""

@@ -20,8 +20,9 @@ from flightstore_server.engine.commits import Pending
 from flightstore_server.engine.store import Store
 from flightstore_server.flight.requests import parse, put_of
 
-# Puts of one stream that may wait for the disk; a faster writer is slowed down by its socket.
-_UNACKNOWLEDGED_MAX = 64
+# Rows of one stream that may wait for the disk; a faster writer is slowed down by its socket.
+_WAITING_BYTES_MAX = 16 * 1024 * 1024
+_WAITING_PUTS_MAX = 1024
 
 
 class _Acknowledger:
@@ -29,13 +30,20 @@ class _Acknowledger:
 
     def __init__(self, writer: fl.FlightMetadataWriter) -> None:
         self._writer = writer
-        self._waiting: queue.Queue[Pending | None] = queue.Queue(_UNACKNOWLEDGED_MAX)
+        self._waiting: queue.Queue[tuple[Pending, int] | None] = queue.Queue(_WAITING_PUTS_MAX)
+        self._bytes = 0
+        self._room = threading.Condition()
         self.error: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="acks", daemon=True)
         self._thread.start()
 
     def add(self, pending: Pending) -> None:
-        self._waiting.put(pending)
+        """Have `pending` acknowledged once it is durable; waits while too much is under way."""
+        size = len(pending.body)
+        with self._room:
+            self._room.wait_for(lambda: self._bytes < _WAITING_BYTES_MAX)
+            self._bytes += size
+        self._waiting.put((pending, size))
 
     def finish(self) -> None:
         """Wait until everything is acknowledged. Raises what went wrong with the first that failed."""
@@ -45,13 +53,19 @@ class _Acknowledger:
             raise self.error
 
     def _run(self) -> None:
-        while (pending := self._waiting.get()) is not None:
-            if self.error is not None:
-                continue  # nobody may learn of a later put once an earlier one has failed
-            try:
-                self._send(pending)
-            except (FlightstoreError, fl.FlightError, pa.ArrowException, OSError) as error:
-                self.error = error
+        while (item := self._waiting.get()) is not None:
+            pending, size = item
+            if self.error is None:  # nobody may learn of a later put once an earlier one has failed
+                self._try_to_send(pending)
+            with self._room:
+                self._bytes -= size
+                self._room.notify()
+
+    def _try_to_send(self, pending: Pending) -> None:
+        try:
+            self._send(pending)
+        except (FlightstoreError, fl.FlightError, pa.ArrowException, OSError) as error:
+            self.error = error
 
     def _send(self, pending: Pending) -> None:
         ack = pending.result()

@@ -1,0 +1,100 @@
+"""Client: everything a server offers, as one object; and how to get one."""
+
+from __future__ import annotations
+
+import os
+from types import TracebackType
+
+from flightstore._address import resolve
+from flightstore._admin import Admin
+from flightstore._config import Retry, Timeout, Tls
+from flightstore._connection import Connection
+from flightstore._holdings import Holdings
+from flightstore._reads import Reads
+from flightstore._writes import Writes
+from flightstore_proto import flightstore_pb2 as pb
+from flightstore_proto.errors import DeadlineExceeded, Unavailable
+
+
+class Client(Reads, Holdings, Writes, Admin):
+    """A connection to a flightstore server. Made by `connect`; a context manager.
+
+    Safe to use from several threads. Not to be carried into a forked process: connect there.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    @property
+    def uri(self) -> str:
+        """The server's address."""
+        return self._connection.uri
+
+    def close(self) -> None:
+        """Hang up. Closing twice is harmless; anything else afterwards raises BadRequest."""
+        self._connection.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<flightstore.Client of {self.uri}>"
+
+
+def connect(
+    uri: str | None = None,
+    *,
+    token: str | None = None,
+    timeout: Timeout | float | None = None,
+    tls: Tls | None = None,
+    retry: Retry | None = None,
+    check: bool = True,
+) -> Client:
+    """A client of the server at `uri`.
+
+    uri      grpc://host:port or grpc+tls://host:port; default $FLIGHTSTORE_URI, then
+             grpc://127.0.0.1:8815. The port may be left out
+    token    bearer token; default $FLIGHTSTORE_TOKEN
+    timeout  a Timeout, or seconds for reads, writes and actions alike
+    tls      certificates other than the system's, for grpc+tls://
+    retry    how often to try while no server is to be found
+    check    ask the server once whether it is ready; False connects at the first call
+
+    Raises Unavailable if no server answers within `Timeout.connect` seconds or it is not ready,
+    Unauthorized if it does not accept the token, ConfigError for an address it cannot understand.
+    """
+    connection = Connection(
+        resolve(uri),
+        token=token or os.environ.get("FLIGHTSTORE_TOKEN"),
+        timeout=Timeout.of(timeout),
+        retry=retry or Retry(),
+        tls=tls,
+    )
+    if check:
+        try:
+            connection.retrying(lambda: _greet(connection))
+        except BaseException:
+            connection.close()
+            raise
+    return Client(connection)
+
+
+def _greet(connection: Connection) -> None:
+    try:
+        health = connection.action("health", None, pb.Health, deadline="connect")
+    except DeadlineExceeded:
+        raise Unavailable(
+            f"No answer from {connection.uri} within {connection.timeout.connect:g} s: "
+            "is that a flightstore server, and is the address right?"
+        ) from None
+    if not health.ready:
+        reason = health.reason or "it is starting"
+        raise Unavailable(f"The server at {connection.uri} is not ready: {reason}.")

@@ -1,0 +1,172 @@
+"""What the caller asked for, as messages of the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from google.protobuf.message import Message
+
+from flightstore_proto import flightstore_pb2 as pb
+from flightstore_proto.errors import BadInstrument, BadRange, BadRequest, near, shown
+from flightstore_proto.instrument import Instrument, is_pattern
+from flightstore_proto.timerange import TS_MAX, time_range
+
+Instruments = str | Instrument | Sequence[str | Instrument]
+M = TypeVar("M", bound=Message)
+
+
+def message(kind: type[M], **fields: Any) -> M:
+    """A `kind` holding `fields`; values that protobuf refuses raise BadRequest."""
+    try:
+        made: M = kind(**fields)
+    except (TypeError, ValueError) as error:
+        raise BadRequest(f"The request cannot be written down: {error}.") from None
+    return made
+
+
+def names(instruments: Instruments) -> list[str]:
+    """`instruments` as a list of texts. Raises BadInstrument unless there is at least one."""
+    given = [instruments] if isinstance(instruments, (str, Instrument)) else list(instruments)
+    if not given:
+        raise BadInstrument("No instruments were asked for: name at least one, or '*' for all.")
+    for name in given:
+        if not isinstance(name, (str, Instrument)):
+            raise BadInstrument(f"{shown(name)} is not an instrument but a {type(name).__name__}.")
+    return [str(name) for name in given]
+
+
+def is_single(instruments: Instruments) -> bool:
+    """Whether the caller wrote one exact name, not a list or a pattern."""
+    if isinstance(instruments, (str, Instrument)):
+        return not is_pattern(str(instruments))
+    return False
+
+
+def choice(what: str, value: str, allowed: tuple[str, ...]) -> str:
+    """`value` if it is one of `allowed`; raises BadRequest with the nearest otherwise."""
+    if value in allowed:
+        return value
+    close = near(str(value), allowed, most=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    raise BadRequest(
+        f"{what}={shown(value)} is not one of {', '.join(map(repr, allowed))}.{hint}",
+        suggestions=close,
+    )
+
+
+def window(start: Any, end: Any) -> pb.TimeRange:
+    """The half-open range from `start` to before `end`; None is unbounded."""
+    span = time_range(start, end)
+    found = pb.TimeRange()
+    if span.start is not None:
+        if span.start > TS_MAX:
+            raise BadRange(f"start={shown(start)} is after the last time there is.")
+        found.start = span.start
+    # One past the last nanosecond does not fit the field, and bounds nothing.
+    if span.end is not None and span.end <= TS_MAX:
+        found.end = span.end
+    return found
+
+
+def read_ticket(
+    dataset: str,
+    instruments: Instruments,
+    timeframe: str,
+    start: Any,
+    end: Any,
+    *,
+    columns: str | Sequence[str] | None,
+    limit: int | None,
+    tail: int | None,
+    snapshot: str | None,
+    strict: bool,
+    runs: bool,
+) -> bytes:
+    """The bytes of a ticket for rows; `runs` asks for the identity as runs, else for none."""
+    request = message(
+        pb.ReadRequest,
+        dataset=dataset,
+        instruments=names(instruments),
+        timeframe=timeframe or "",
+        range=window(start, end),
+        columns=_columns(columns),
+        limit=_count("limit", limit),
+        tail=_count("tail", tail),
+        snapshot=snapshot or "",
+        identity=pb.ReadRequest.IDENTITY_RUNS if runs else pb.ReadRequest.IDENTITY_AUTO,
+        strict=strict,
+    )
+    if request.limit and request.tail:
+        raise BadRequest("limit counts from the start and tail from the end: give one of them.")
+    ticket: bytes = pb.Ticket(read=request).SerializeToString()
+    return ticket
+
+
+def catalog_ticket(
+    pattern: Instruments, dataset: str | None, timeframe: str | None, snapshot: str | None
+) -> bytes:
+    """The bytes of a ticket for the list of series."""
+    wanted = names(pattern)
+    request = message(
+        pb.CatalogRequest,
+        dataset=dataset or "",
+        instruments=[] if wanted == ["*"] else wanted,
+        timeframe=timeframe or "",
+        snapshot=snapshot or "",
+    )
+    ticket: bytes = pb.Ticket(catalog=request).SerializeToString()
+    return ticket
+
+
+def series(dataset: str, instrument: str | Instrument, timeframe: str | None) -> pb.Series:
+    """The name of one series."""
+    [name] = names(instrument if isinstance(instrument, str) else [instrument])
+    return message(pb.Series, dataset=dataset, instrument=name, timeframe=timeframe or "")
+
+
+def covered(covers: Any) -> list[pb.TimeRange]:
+    """`covers` of a write, one (start, end) pair or several, as ranges with both bounds."""
+    if covers is None:
+        return []
+    pairs = [covers] if _is_pair(covers) else list(covers)
+    return [_bounded(pair) for pair in pairs]
+
+
+def _is_pair(covers: Any) -> bool:
+    # A list of two pairs is told from a pair by what it holds: times are never sequences.
+    return (
+        isinstance(covers, (tuple, list))
+        and len(covers) == 2
+        and not any(isinstance(part, (tuple, list)) for part in covers)
+    )
+
+
+def _bounded(pair: Any) -> pb.TimeRange:
+    if not _is_pair(pair) or pair[0] is None or pair[1] is None:
+        raise BadRange(f"covers takes (start, end) pairs with both bounds, not {shown(pair)}.")
+    found = window(pair[0], pair[1])
+    if not found.HasField("end"):
+        raise BadRange(f"covers ends at {shown(pair[1])}, past the last time a row can have.")
+    return found
+
+
+def metadata(values: Mapping[str, str] | None) -> dict[str, str]:
+    """`values` with every value as text; None and '' remove a key."""
+    return {str(k): "" if v is None else str(v) for k, v in (values or {}).items()}
+
+
+def _columns(columns: str | Iterable[str] | None) -> list[str]:
+    if columns is None:
+        return []
+    listed = [columns] if isinstance(columns, str) else list(columns)
+    # An empty list means all on the wire; who asks for no column gets `ts`, which always comes.
+    return listed or ["ts"]
+
+
+def _count(name: str, value: int | None) -> int:
+    if value is None:
+        return 0
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise BadRequest(f"{name}={shown(value)} is not a number of rows: give 1 or more.")
+    return value

@@ -1,0 +1,138 @@
+"""What is stored: `flightstore ls`, `status`, `gaps` and `coverage`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import pyarrow as pa
+import typer
+
+from flightstore.cli import options, output
+from flightstore.cli.values import plain_fields, plain_rows
+
+
+def ls(
+    pattern: Annotated[
+        str, typer.Argument(metavar="[PATTERN]", help="exchange:SYMBOL; * and ? match any.")
+    ] = "*",
+    dataset: Annotated[str | None, typer.Option("--dataset", "-d", help="Only this one.")] = None,
+    timeframe: Annotated[
+        str | None, typer.Option("--timeframe", "-t", help="Only this one.")
+    ] = None,
+    snapshot: options.Snapshot = None,
+    as_json: options.Json = False,
+    uri: options.Uri = options.DEFAULT_URI,
+    token: options.Token = None,
+) -> None:
+    """List the stored series.
+
+    One line per series: its rows, the times of its first and last row, how many bars are absent
+    between them, and its size on disk.
+
+    Examples:
+      flightstore ls
+      flightstore ls 'binance:*/USDT' --timeframe 1m
+    """
+    with options.connect(uri, token) as db:
+        table = db.series(
+            pattern, dataset=dataset, timeframe=timeframe, snapshot=snapshot, output="arrow"
+        )
+    series = [_with_instrument(row) for row in plain_rows(table)]
+    if as_json:
+        output.print_json(series)
+    elif series:
+        _print_series(series)
+    else:
+        output.remark(f"No series match {pattern}.")
+
+
+def _with_instrument(row: dict[str, Any]) -> dict[str, Any]:
+    instrument = f"{row.pop('exchange')}:{row.pop('symbol')}"
+    return {"instrument": instrument, **row}
+
+
+def _print_series(series: list[dict[str, Any]]) -> None:
+    shown = ("instrument", "dataset", "timeframe", "rows", "start", "end", "absent")
+    lines = [[*(row[name] for name in shown), output.size(row["bytes"] or 0)] for row in series]
+    headers = ("instrument", "dataset", "timeframe", "rows", "from", "to", "absent", "size")
+    output.print_table(headers, lines)
+
+
+def status(
+    as_json: options.Json = False,
+    uri: options.Uri = options.DEFAULT_URI,
+    token: options.Token = None,
+) -> None:
+    """Show what the server is doing.
+
+    Examples:
+      flightstore status
+      flightstore status --json
+    """
+    with options.connect(uri, token) as db:
+        facts = plain_fields(db.status())
+    if as_json:
+        output.print_json(facts)
+        return
+    nested = {name: facts.pop(name) for name in ("counters", "limits") if name in facts}
+    output.print_facts(facts)
+    for title, numbers in nested.items():
+        output.print_facts({f"{title}.{name}": numbers[name] for name in sorted(numbers)})
+
+
+def gaps(
+    instrument: options.Instrument,
+    timeframe: options.Timeframe = "",
+    start: options.Start = None,
+    end: options.End = None,
+    dataset: options.Dataset = "candles",
+    snapshot: options.Snapshot = None,
+    as_json: options.Json = False,
+    uri: options.Uri = options.DEFAULT_URI,
+    token: options.Token = None,
+) -> None:
+    """List the ranges of a series that are not known to be complete.
+
+    Examples:
+      flightstore gaps binance:BTC/USDT --timeframe 1m --start 2024
+    """
+    options.need_timeframe(dataset, timeframe)
+    with options.connect(uri, token) as db:
+        table = db.gaps(
+            instrument, timeframe, start, end, dataset=dataset, snapshot=snapshot, output="arrow"
+        )
+    _print_ranges(table, as_json, nothing="No gaps.")
+
+
+def coverage(
+    instrument: options.Instrument,
+    timeframe: options.Timeframe = "",
+    start: options.Start = None,
+    end: options.End = None,
+    dataset: options.Dataset = "candles",
+    snapshot: options.Snapshot = None,
+    as_json: options.Json = False,
+    uri: options.Uri = options.DEFAULT_URI,
+    token: options.Token = None,
+) -> None:
+    """List the ranges of a series that its source has confirmed complete.
+
+    Examples:
+      flightstore coverage binance:BTC/USDT --timeframe 1m
+    """
+    options.need_timeframe(dataset, timeframe)
+    with options.connect(uri, token) as db:
+        table = db.coverage(
+            instrument, timeframe, start, end, dataset=dataset, snapshot=snapshot, output="arrow"
+        )
+    _print_ranges(table, as_json, nothing="No range is known to be complete.")
+
+
+def _print_ranges(table: pa.Table, as_json: bool, *, nothing: str) -> None:
+    ranges = plain_rows(table)
+    if as_json:
+        output.print_json(ranges)
+    elif ranges:
+        output.print_table(table.column_names, [list(row.values()) for row in ranges])
+    else:
+        output.remark(nothing)

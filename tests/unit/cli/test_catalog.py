@@ -1,0 +1,128 @@
+"""ls, status, gaps, coverage: what they ask for and what they print."""
+
+from __future__ import annotations
+
+import json
+
+import pyarrow as pa
+import pytest
+
+from flightstore.cli.output import size
+from flightstore.cli.values import plain_rows
+from flightstore_proto import flightstore_pb2 as pb
+from flightstore_proto.schemas import CATALOG
+
+MINUTE = 60 * 10**9
+SERIES = pa.Table.from_pylist(
+    [
+        {
+            "dataset": "candles",
+            "exchange": "binance",
+            "symbol": "BTC/USDT:USDT",
+            "timeframe": "1m",
+            "rows": 2_630_217,
+            "start": MINUTE,
+            "end": 3 * MINUTE + 1,
+            "absent": 17,
+            "bytes": 126_000_000,
+            "metadata": [("unit", "base")],
+        },
+        {"dataset": "trades", "exchange": "kraken", "symbol": "[b]", "timeframe": "", "rows": 0},
+    ],
+    schema=CATALOG,
+)
+
+
+def test_ls_shows_a_line_for_each_series(cli, db):
+    db.answers["series"] = SERIES
+    result = cli("ls", "*:*", "--timeframe", "1m", "--dataset", "candles")
+    wanted = {"dataset": "candles", "timeframe": "1m", "snapshot": None, "output": "arrow"}
+    assert db.calls == [("series", ("*:*",), wanted)]
+    assert result.code == 0
+    [line] = [line for line in result.out.splitlines() if "binance" in line]
+    assert line.split() == [
+        "binance:BTC/USDT:USDT", "candles", "1m", "2,630,217", "1970-01-01T00:01:00Z",
+        "1970-01-01T00:03:00.000000001Z", "17", "126.0", "MB",
+    ]  # fmt: skip
+    # Nothing that looks like rich's markup is lost, and nothing is cut for want of a terminal.
+    assert "kraken:[b]" in result.out
+
+
+def test_ls_as_json_keeps_every_column_and_writes_times_as_iso_text(cli, db):
+    db.answers["series"] = SERIES
+    first, second = json.loads(cli("ls", "--json").out)
+    assert first["instrument"] == "binance:BTC/USDT:USDT"
+    assert first["start"] == "1970-01-01T00:01:00Z"
+    assert first["metadata"] == {"unit": "base"}
+    assert second["start"] is None
+    assert second["metadata"] is None
+
+
+def test_ls_of_nothing_says_so_on_stderr(cli, db):
+    db.answers["series"] = CATALOG.empty_table()
+    assert cli("ls", "a:*") == (0, "", "No series match a:*.\n")
+    assert cli("ls", "--json").out == "[]\n"
+
+
+def test_status_prints_one_fact_a_line(cli, db):
+    db.answers["status"] = pb.Status(
+        version="1.2", last_lsn=12_345, counters={"puts": 3}, limits={"put_bytes": 10}
+    )
+    out = cli("status").out
+    assert "last_lsn            12,345\n" in out or "last_lsn          12,345\n" in out
+    assert "counters.puts  3" in out
+    facts = json.loads(cli("status", "--json").out)
+    assert facts["last_lsn"] == 12_345
+    assert facts["counters"] == {"puts": 3}
+
+
+GAPS = pa.table(
+    {
+        "start": pa.array([0], pa.timestamp("ns", "UTC")),
+        "end": pa.array([MINUTE], pa.timestamp("ns", "UTC")),
+        "missing": pa.array([1], pa.int64()),
+    }
+)
+
+
+def test_gaps_asks_for_the_range_and_lists_it(cli, db):
+    db.answers["gaps"] = GAPS
+    result = cli("gaps", "a:B", "--timeframe", "1m", "--start", "-30d")
+    options = {"dataset": "candles", "snapshot": None, "output": "arrow"}
+    assert db.calls == [("gaps", ("a:B", "1m", "-30d", None), options)]
+    assert "1970-01-01T00:00:00Z" in result.out
+    assert json.loads(cli("gaps", "a:B", "-t", "1m", "--json").out) == [
+        {"start": "1970-01-01T00:00:00Z", "end": "1970-01-01T00:01:00Z", "missing": 1}
+    ]
+
+
+def test_no_gaps_and_no_coverage_are_said(cli, db):
+    db.answers["gaps"] = GAPS.slice(0, 0)
+    db.answers["coverage"] = GAPS.slice(0, 0)
+    assert cli("gaps", "a:B", "-t", "1m").err == "No gaps.\n"
+    assert cli("coverage", "a:B", "-d", "trades").err == "No range is known to be complete.\n"
+
+
+def test_coverage_lists_ranges(cli, db):
+    db.answers["coverage"] = GAPS.select(["start", "end"])
+    assert "1970-01-01T00:01:00Z" in cli("coverage", "a:B", "-t", "1m").out
+
+
+def test_candles_without_a_timeframe_are_asked_for_it(cli, db):
+    for command in ("gaps", "coverage", "head", "tail"):
+        assert cli(command, "a:B").err.startswith("error: Candles need --timeframe")
+    assert db.connected is None
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [(0, "0 B"), (999, "999 B"), (1_000, "1.0 kB"), (999_960, "1.0 MB"), (10**18, "1000000.0 TB")],
+)
+def test_sizes_are_read_at_a_glance(count, shown):
+    assert size(count) == shown
+
+
+def test_numbers_that_json_does_not_have_are_written_as_protobuf_does():
+    table = pa.table({"x": [1.5, float("nan"), float("inf"), float("-inf"), None]})
+    values = [row["x"] for row in plain_rows(table)]
+    assert values == [1.5, "NaN", "Infinity", "-Infinity", None]
