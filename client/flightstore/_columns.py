@@ -16,7 +16,7 @@ _SIDES = ("sell", "", "buy")
 
 def canonical(name: str, column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
     """`column` as the `kind` that candles or trades have under `name`."""
-    column = flat(column)
+    column = flat(name, column)
     if name == "ts":
         return ts(column)
     if name == "side":
@@ -26,12 +26,12 @@ def canonical(name: str, column: pa.ChunkedArray, kind: pa.DataType) -> pa.Chunk
     return text(name, column) if kind.equals(pa.utf8()) else column
 
 
-def flat(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def flat(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
     """`column` with dictionaries decoded and every kind of text as utf8; others unchanged."""
     if pa.types.is_dictionary(column.type):
-        column = cast("", column, column.type.value_type)
+        column = cast(name, column, column.type.value_type)
     if pa.types.is_large_string(column.type) or pa.types.is_string_view(column.type):
-        column = cast("", column, pa.utf8())
+        column = cast(name, column, pa.utf8())
     return column
 
 

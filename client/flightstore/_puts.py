@@ -26,15 +26,12 @@ class Put:
 
     batches: list[pa.RecordBatch]
     series: list[pb.SeriesPut]
+    nbytes: int
     put_id: int = field(default_factory=lambda: secrets.randbits(64) or 1)
 
     @property
     def rows(self) -> int:
         return sum(batch.num_rows for batch in self.batches)
-
-    @property
-    def nbytes(self) -> int:
-        return sum(batch.nbytes for batch in self.batches)
 
     def commit(self) -> bytes:
         """The metadata of the put's last batch."""
@@ -72,7 +69,7 @@ def puts_of(rows: Rows, said: pb.SeriesPut) -> Iterator[Put]:
     """
     batches = (batch for table in rows.tables for batch in cut(table))
     groups = _grouped(batches)
-    current = next(groups, None) or [_no_rows(rows.schema)]
+    current = next(groups, None) or ([_no_rows(rows.schema)], 0)
     for following in groups:
         bare = pb.SeriesPut()
         bare.CopyFrom(said)
@@ -88,19 +85,30 @@ def put_of_many(tables: list[pa.Table], said: list[pb.SeriesPut]) -> Put:
     for series, table in zip(said, tables, strict=True):
         series.rows = table.num_rows
     together = pa.concat_tables(tables)
-    if together.nbytes > PUT_BYTES_MAX:
+    size = together.nbytes
+    if size > PUT_BYTES_MAX:
         raise BadRequest(
-            f"{together.nbytes:,} bytes are too much for one put, which is all or nothing: write "
+            f"{size:,} bytes are too much for one put, which is all or nothing: write "
             f"fewer instruments at a time, at most {PUT_BYTES_MAX:,} bytes."
         )
-    return Put(list(cut(together)) or [_no_rows(together.schema)], said)
+    batches = [batch for batch, _ in cut(together)]
+    return Put(batches or [_no_rows(together.schema)], said, size)
 
 
-def cut(table: pa.Table) -> Iterator[pa.RecordBatch]:
-    """`table` in batches of at most BATCH_ROWS_MAX rows and BATCH_BYTES_MAX bytes."""
+def cut(table: pa.Table) -> Iterator[tuple[pa.RecordBatch, int]]:
+    """`table` in batches of at most BATCH_ROWS_MAX rows and BATCH_BYTES_MAX bytes, with their size.
+
+    Asking Arrow for a size costs more than sending a row, so it is asked once per batch.
+    """
     if not table.num_rows:
         return
-    rows = max(1, min(BATCH_ROWS_MAX, BATCH_BYTES_MAX * table.num_rows // max(table.nbytes, 1)))
+    size = table.nbytes
+    if size <= BATCH_BYTES_MAX and table.num_rows <= BATCH_ROWS_MAX:
+        whole = table.to_batches()
+        if len(whole) == 1:
+            yield whole[0], size
+            return
+    rows = max(1, min(BATCH_ROWS_MAX, BATCH_BYTES_MAX * table.num_rows // max(size, 1)))
     batches = table.to_batches(max_chunksize=rows)
     # Frames are often built from thousands of small pieces, each of which would cost a message.
     if len(batches) > 2 + 2 * table.num_rows // rows:
@@ -109,31 +117,36 @@ def cut(table: pa.Table) -> Iterator[pa.RecordBatch]:
         yield from _halved(batch)
 
 
-def _halved(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+def _halved(batch: pa.RecordBatch) -> Iterator[tuple[pa.RecordBatch, int]]:
     """`batch`, halved until each part is small enough: rows of text differ in size."""
-    if batch.nbytes <= BATCH_BYTES_MAX or batch.num_rows < 2:
-        yield batch
+    size = batch.nbytes
+    if size <= BATCH_BYTES_MAX or batch.num_rows < 2:
+        yield batch, size
         return
     middle = batch.num_rows // 2
     yield from _halved(batch.slice(0, middle))
     yield from _halved(batch.slice(middle))
 
 
-def _grouped(batches: Iterable[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:
+def _grouped(
+    batches: Iterable[tuple[pa.RecordBatch, int]],
+) -> Iterator[tuple[list[pa.RecordBatch], int]]:
+    """`batches` in groups of at most PUT_BYTES_MAX, with the size of each."""
     group: list[pa.RecordBatch] = []
-    size = 0
-    for batch in batches:
-        if group and size + batch.nbytes > PUT_BYTES_MAX:
-            yield group
-            group, size = [], 0
+    total = 0
+    for batch, size in batches:
+        if group and total + size > PUT_BYTES_MAX:
+            yield group, total
+            group, total = [], 0
         group.append(batch)
-        size += batch.nbytes
+        total += size
     if group:
-        yield group
+        yield group, total
 
 
-def _put(batches: list[pa.RecordBatch], said: pb.SeriesPut) -> Put:
-    put = Put(batches, [said])
+def _put(group: tuple[list[pa.RecordBatch], int], said: pb.SeriesPut) -> Put:
+    batches, size = group
+    put = Put(batches, [said], size)
     said.rows = put.rows
     return put
 

@@ -96,17 +96,15 @@ class Reads:
         columns      names to return; `ts` (timestamp[ns, UTC]) always comes first. None: all
         limit, tail  at most so many rows of each series, from the start or from the end
         tz           time zone to show times in; what is read stays the same
-        strict       raise MissingCoverage unless the range is known complete, and
-                     UnknownInstrument unless every name is stored
+        strict       raise unless the range is known complete and every name is stored
         snapshot     read the data as pinned by this snapshot
         output       "polars"; "pandas", with `ts` as index; "arrow"
         layout       for a list or a pattern:
-                     "long"  one frame with `exchange` and `symbol` (categories) in front
-                     "wide"  one row per ts, one column per instrument (per `instrument|column`
+                     "long"  one frame with `exchange` and `symbol` (categories) in front;
+                             without them for one exact name
+                     "wide"  one row per ts, one column per instrument (`instrument|column`
                              where several columns are read), null where there is no row
                      "dict"  a mapping of instrument to frame, cut when looked up
-
-        One exact name in the layout "long" gives a frame without `exchange` and `symbol`.
 
         If some of several instruments cannot be served, the others are and a PartialReadWarning
         names them; `problems` and a look-up in the layout "dict" have their errors. A single one

@@ -33,10 +33,19 @@ def rows_of(frame: Any, dataset: str, instrument: Instrument) -> Rows:
     Raises SchemaMismatch for columns that are missing, unknown or of another kind, and InvalidRows
     for values that are null or do not fit, naming the column and the first such row.
     """
+    if dataset in BUILT_IN and isinstance(frame, pa.Table) and frame.schema == BUILT_IN[dataset]:
+        # Exactly what the store keeps, as programs that write row by row had better send it.
+        _check_nulls(frame, 0)
+        return Rows(frame.schema, iter([frame]), again=True)
     given = source(frame, dataset)
     shape = _built_in if dataset in BUILT_IN else _own
+    shaped = _shaped(given.tables, shape, dataset, instrument)
+    if given.again:
+        # All of it is here: better to find what is wrong with it before a stream is opened.
+        [table] = shaped
+        return Rows(table.schema, iter([table]), again=True)
     schema = shape(given.schema.empty_table(), dataset, instrument).schema
-    return Rows(schema, _shaped(given.tables, shape, dataset, instrument), given.again)
+    return Rows(schema, shaped, again=False)
 
 
 def _shaped(
@@ -56,6 +65,8 @@ def _shaped(
 def _built_in(table: pa.Table, dataset: str, instrument: Instrument) -> pa.Table:
     """`table` with exactly the columns of candles or trades."""
     schema = BUILT_IN[dataset]
+    if table.column_names == schema.names and table.schema.types == schema.types:
+        return pa.Table.from_arrays(table.columns, schema=schema)
     table = _without_identity(_with_ts(_lower_case(table, schema)), instrument)
     _check_names(table.column_names, dataset, schema)
     columns = [
@@ -73,7 +84,10 @@ def _own(table: pa.Table, dataset: str, instrument: Instrument) -> pa.Table:
     if "ts" not in table.column_names:
         raise SchemaMismatch(f"The rows for {dataset!r} have no column 'ts'.")
     others = [name for name in table.column_names if name != "ts"]
-    columns = [ts(flat(table.column("ts"))), *(flat(table.column(name)) for name in others)]
+    columns = [
+        ts(flat("ts", table.column("ts"))),
+        *(flat(name, table.column(name)) for name in others),
+    ]
     fields = [pa.field(name, c.type) for name, c in zip(others, columns[1:], strict=True)]
     schema = pa.schema([TS, *fields])
     check_flat(schema)
@@ -107,7 +121,7 @@ def _without_identity(table: pa.Table, instrument: Instrument) -> pa.Table:
     """`table` without columns that only repeat the instrument's name."""
     for part in ("exchange", "symbol"):
         if part in table.column_names:
-            found = pc.unique(flat(table.column(part))).to_pylist()
+            found = pc.unique(flat(part, table.column(part))).to_pylist()
             wanted = getattr(instrument, part)
             if any(value != wanted for value in found):
                 other = next(value for value in found if value != wanted)
@@ -135,6 +149,8 @@ def _check_names(names: list[str], dataset: str, schema: pa.Schema) -> None:
 
 
 def _check_nulls(table: pa.Table, first_row: int) -> None:
+    if not any(column.null_count for column in table.columns):
+        return
     for field, column in zip(table.schema, table.columns, strict=True):
         if column.null_count and not field.nullable:
             row = first_row + pc.index(pc.is_null(column), True).as_py()

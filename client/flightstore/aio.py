@@ -25,7 +25,6 @@ from flightstore._writer import Writer
 P = ParamSpec("P")
 R = TypeVar("R")
 S = TypeVar("S")  # the synchronous class
-A = TypeVar("A")  # its asynchronous twin, which keeps it in `_sync`
 
 
 def _threaded(

@@ -154,9 +154,11 @@ BY_CODE: dict[str, type[FlightstoreError]] = {cls.code: cls for cls in _tree(Fli
 
 def near(name: str, known: Iterable[str], *, most: int = 3) -> list[str]:
     """Names of `known` that look like `name`, best first; letter case does not count."""
-    by_folded = {candidate.casefold(): candidate for candidate in known}
+    by_folded: dict[str, list[str]] = {}
+    for candidate in known:
+        by_folded.setdefault(candidate.casefold(), []).append(candidate)
     close = get_close_matches(name.casefold(), by_folded, n=most, cutoff=0.6)
-    return [by_folded[folded] for folded in close]
+    return [candidate for folded in close for candidate in by_folded[folded]][:most]
 
 
 def did_you_mean(suggestions: Sequence[str]) -> str:

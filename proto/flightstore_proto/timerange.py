@@ -126,7 +126,7 @@ def _from_number_like(value: Any) -> int:
             if number != TS_MIN:  # NaT
                 return number
         elif hasattr(value, "__index__"):
-            return value.__index__() * 1_000_000
+            return int(value.__index__()) * 1_000_000
     raise BadRange(
         f"{shown(value)} ({type(value).__name__}) is not a time: "
         "give ISO text, a date or datetime, or an integer of milliseconds."

@@ -1,8 +1,8 @@
 """Configuration: one TOML file, read once into frozen values; environment and flags override it.
 
 config/server.toml shows every key with its default and unit. An environment variable
-FLIGHTSTORE_<SECTION>_<KEY> overrides a key, a command-line flag overrides both. An unknown key is an
-error that shows the nearest known one.
+FLIGHTSTORE_<SECTION>_<KEY> overrides a key, a command-line flag overrides both. An unknown key is
+an error that shows the nearest known one.
 """
 
 from __future__ import annotations
@@ -30,47 +30,47 @@ class ServerSection(_Section):
 
     data_dir: Path = Path("./data")
     host: str = "127.0.0.1"
-    port: int = Field(8815, ge=0, le=65_535)
+    port: int = Field(default=8815, ge=0, le=65_535)
     insecure: bool = False
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    shutdown_seconds: float = Field(3.0, gt=0)
+    shutdown_seconds: float = Field(default=3.0, gt=0)
 
 
 class LimitsSection(_Section):
     """What one client may cost."""
 
-    put_bytes_max: int = Field(64 * MIB, ge=1024)
-    put_wait_seconds: float = Field(60.0, gt=0)
-    memtable_bytes_max: int = Field(256 * MIB, ge=1024)
-    segment_maps_max: int = Field(32_768, ge=1)
-    remembered_puts: int = Field(100_000, ge=0)
+    put_bytes_max: int = Field(default=64 * MIB, ge=1024)
+    put_wait_seconds: float = Field(default=60.0, gt=0)
+    memtable_bytes_max: int = Field(default=256 * MIB, ge=1024)
+    segment_maps_max: int = Field(default=32_768, ge=1)
+    remembered_puts: int = Field(default=100_000, ge=0)
 
 
 class LogSection(_Section):
     """The write-ahead log."""
 
-    file_bytes: int = Field(64 * MIB, ge=1024)
-    group_bytes_max: int = Field(16 * MIB, ge=1)
-    keep_bytes: int = Field(256 * MIB, ge=0)
-    keep_seconds: float = Field(86_400.0, ge=0)
+    file_bytes: int = Field(default=64 * MIB, ge=1024)
+    group_bytes_max: int = Field(default=16 * MIB, ge=1)
+    keep_bytes: int = Field(default=256 * MIB, ge=0)
+    keep_seconds: float = Field(default=86_400.0, ge=0)
 
 
 class FlushSection(_Section):
     """When rows move from memory into segments: at whichever comes first."""
 
-    memory_bytes: int = Field(64 * MIB, ge=1)
-    records: int = Field(250_000, ge=1)
-    age_seconds: float = Field(21_600.0, gt=0)
+    memory_bytes: int = Field(default=64 * MIB, ge=1)
+    records: int = Field(default=250_000, ge=1)
+    age_seconds: float = Field(default=21_600.0, gt=0)
 
 
 class SegmentsSection(_Section):
     """How rows lie on disk."""
 
-    bulk_put_bytes_min: int = Field(4 * MIB, ge=1)
-    rows_max: int = Field(1 << 20, ge=1)
-    compact_segments_min: int = Field(8, ge=2)
-    compact_small_rows: int = Field(65_536, ge=1)
-    cold_age_days: float = Field(0.0, ge=0)
+    bulk_put_bytes_min: int = Field(default=4 * MIB, ge=1)
+    rows_max: int = Field(default=1 << 20, ge=1)
+    compact_segments_min: int = Field(default=8, ge=2)
+    compact_small_rows: int = Field(default=65_536, ge=1)
+    cold_age_days: float = Field(default=0.0, ge=0)
 
 
 class RetentionSection(_Section):

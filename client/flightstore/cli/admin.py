@@ -14,7 +14,7 @@ from flightstore_proto.timerange import format_ns, time_range
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The snapshot's name.")]
 
-snapshot = typer.Typer(help="Pin a version of the data under a name, for repeatable backtests.")
+snapshot = typer.Typer(help="Pin a version of the data under a name.")
 
 
 def delete(
@@ -130,7 +130,9 @@ def backup(
     uri: options.Uri = options.DEFAULT_URI,
     token: options.Token = None,
 ) -> None:
-    """Copy a consistent state of the data while the server goes on serving.
+    """Copy a consistent state of the data.
+
+    The server goes on serving meanwhile.
 
     Examples:
       flightstore backup /backups/2026-02-01

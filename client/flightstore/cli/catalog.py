@@ -91,7 +91,7 @@ def gaps(
     uri: options.Uri = options.DEFAULT_URI,
     token: options.Token = None,
 ) -> None:
-    """List the ranges of a series that are not known to be complete.
+    """List the ranges that are not known to be complete.
 
     Examples:
       flightstore gaps binance:BTC/USDT --timeframe 1m --start 2024
@@ -115,7 +115,9 @@ def coverage(
     uri: options.Uri = options.DEFAULT_URI,
     token: options.Token = None,
 ) -> None:
-    """List the ranges of a series that its source has confirmed complete.
+    """List the ranges that are known to be complete.
+
+    The source of the data has confirmed that it has no other rows there.
 
     Examples:
       flightstore coverage binance:BTC/USDT --timeframe 1m

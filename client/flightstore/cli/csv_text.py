@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 # Coarsest first: a time is written with no more fraction digits than the batch needs.
-_UNITS = ("s", "ms", "us", "ns")
+_COARSER = ("s", "ms", "us")
 
 
 class CsvText:
@@ -62,7 +62,7 @@ def iso_text(times: pa.Array) -> pa.Array:
 
 
 def _coarsest(times: pa.Array) -> pa.Array:
-    for unit in _UNITS:
+    for unit in _COARSER:
         try:
             return times.cast(pa.timestamp(unit))
         except pa.ArrowInvalid:  # it would lose digits

@@ -19,7 +19,7 @@ class Progress:
         self._bar: RichProgress | None = None
         if sys.stderr.isatty():
             self._bar = RichProgress(
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(),
                 TaskProgressColumn(),
                 TextColumn("{task.fields[rows]:,} rows"),

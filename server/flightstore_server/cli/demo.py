@@ -11,12 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-import flightstore as fs
 import polars as pl
 import typer
+from rich.console import Console
+
+import flightstore as fs
 from flightstore_server.cli import demo_data
 from flightstore_server.cli.server_process import running_server
-from rich.console import Console
 
 T = TypeVar("T")
 _HISTORY_ROWS = 1_270_000
@@ -116,9 +117,7 @@ def _read(story: _Story, db: fs.Client, name: str) -> None:
     whole = db.candles(name, "1m")
     rows = whole.height
     story.timed(f"{rows:,} bars of {name} as polars", lambda: db.candles(name, "1m"), rows)
-    story.timed(
-        "the same as pandas", lambda: db.candles(name, "1m", output="pandas"), rows
-    )
+    story.timed("the same as pandas", lambda: db.candles(name, "1m", output="pandas"), rows)
     count = _DAILY_SERIES * _DAILY_ROWS
     story.timed(f"{_DAILY_SERIES} daily series as one frame", lambda: db.candles("*", "1d"), count)
     story.timed("the last 100 bars", lambda: db.candles(name, "1m", tail=100))

@@ -1,7 +1,7 @@
 """Bulk puts: rows that go straight into segments, so that history is written to disk once.
 
-The files are complete and durable before the log names them; the log record is what makes them part of
-the store. A crash in between leaves files that nothing names, which the next start removes.
+The files are complete and durable before the log names them; the log record is what makes them part
+of the store. A crash in between leaves files that nothing names, which the next start removes.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ class BulkWriter:
 
     def wants(self, rows: pa.RecordBatch, runs: int) -> bool:
         """Whether a put of `rows` for `runs` series is large enough."""
-        size = rows.nbytes
+        if rows.num_rows * 8 * rows.num_columns < self._limits.bulk_put_bytes_min // 4:
+            return False  # cheaper to tell than the exact size, and nearly always enough
+        size: int = rows.nbytes
         return size >= self._limits.bulk_put_bytes_min and size // runs >= _RUN_BYTES_MIN
 
     def write(
@@ -42,7 +44,7 @@ class BulkWriter:
         """Write the rows of every run and name the files in `message`."""
         start = 0
         for run in message.runs:
-            series = names.by_id.get(run.series) or _defined(run, dataset)
+            series = names.by_id.get(run.series) or defined_series(run, dataset)
             part = rows.slice(start, run.rows)
             start += run.rows
             for segment in self._write_run(series, part):
@@ -51,13 +53,14 @@ class BulkWriter:
     def _write_run(self, series: Series, rows: pa.RecordBatch) -> list[pb.LogSegment]:
         written = []
         for label, batches in split([rows], series.unit, rows_max=self._limits.segment_rows_max):
-            name = SegmentName(self._reservations.segment(), series.id, series.folder, label)
+            name = SegmentName(self._reservations.segment(), series.identity, label)
             segment = write_segment(self._files, name, batches, max_lsn=0)
             written.append(message_of(segment))
         return written
 
 
-def _defined(run: pb.LogRun, dataset: Dataset) -> Series:
+def defined_series(run: pb.LogRun, dataset: Dataset) -> Series:
+    """The series that `run` defines, not yet part of the store."""
     return Series(
         run.series,
         dataset,

@@ -1,8 +1,9 @@
 """The committer: one thread that makes changes durable and then true, in log order.
 
-Writers hand in prepared records and wait. Everything that has gathered becomes one group: one write,
-one sync, and only then is each record applied and its writer told. A failed write or sync poisons the
-store: nothing more is logged, reads go on, and a restart recovers what was acknowledged.
+Writers hand in prepared records and wait. Everything that has gathered becomes one group: one
+write, one sync, and only then is each record applied and its writer told. A failed write or sync
+poisons the store: nothing more is logged, reads go on, and a restart recovers what was
+acknowledged.
 """
 
 from __future__ import annotations
@@ -133,20 +134,17 @@ class Committer:
 
     def _commit(self, group: list[Pending]) -> None:
         group = [pending for pending in group if self._is_ready(pending)]
-        fresh = [pending for pending in group if not self._is_repeat(pending)]
-        acks: list[Ack] = []
+        fresh = _first_of_each_put([p for p in group if not self._is_repeat(p)])
         try:
             self.check()
             records = [Record(p.message.SerializeToString(), p.body) for p in fresh]
             lsn = self._append(records) if records else 0
-            with self._state.lock:
-                acks = [
-                    self._state.apply(lsn + at, p.message, p.rows) for at, p in enumerate(fresh)
-                ]
         except FlightstoreError as error:
             for pending in group:
                 pending.fail(error)
             return
+        try:
+            acks = self._apply(lsn, fresh)
         except Exception as error:
             # A record that is durable but could not be applied: what memory holds is no longer what
             # the log says. A restart replays it, and says what is wrong if it still cannot be.
@@ -156,6 +154,10 @@ class Committer:
                 pending.fail(InternalError(f"The write could not be applied: {error}."))
             return
         self._tell(group, fresh, acks)
+
+    def _apply(self, lsn: int, fresh: list[Pending]) -> list[Ack]:
+        with self._state.lock:
+            return [self._state.apply(lsn + at, p.message, p.rows) for at, p in enumerate(fresh)]
 
     def _append(self, records: list[Record]) -> int:
         try:
@@ -188,13 +190,28 @@ class Committer:
         return pending.ack is not None
 
     def _tell(self, group: list[Pending], fresh: list[Pending], acks: list[Ack]) -> None:
+        by_put = {}
         for pending, ack in zip(fresh, acks, strict=True):
             pending.ack = ack
+            by_put[ack.put_id] = ack
         for pending in group:
-            if pending.ack is not None:
-                pending.finish(pending.ack)
+            # What was sent twice and met itself in one group gets its own first answer.
+            pending.finish(pending.ack or by_put[pending.message.put.put_id])
+
+
+def _first_of_each_put(group: list[Pending]) -> list[Pending]:
+    """`group` without puts that are in it already under the same, non-zero, id."""
+    seen: set[int] = set()
+    kept = []
+    for pending in group:
+        put_id = pending.message.put.put_id
+        if put_id and put_id in seen:
+            continue
+        seen.add(put_id)
+        kept.append(pending)
+    return kept
 
 
 def _may_share(pending: Pending) -> bool:
     """A delete ends its group, so that a put after it sees whether its series still exists."""
-    return pending.message.WhichOneof("op") != "delete"
+    return not pending.message.HasField("delete")

@@ -1,7 +1,8 @@
 """What is known complete, and what is missing: answered from coverage and from the grid.
 
-A bar is known if it is there, or if it lies in a covered range: then its source has confirmed that it
-does not exist. Everything else is a gap. Datasets without a grid have gaps only where coverage has.
+A bar is known if it is there, or if it lies in a covered range: then its source has confirmed that
+it does not exist. Everything else is a gap. Datasets without a grid have gaps only where coverage
+has.
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ def gaps(
 ) -> list[Gap]:
     """The gaps of `view` in [start, end).
 
-    An absent start is the first row or covered time, an absent end the last. What lies after `now_ns`
-    is not missing yet.
+    An absent start is the first row or covered time, an absent end the last. What lies after
+    `now_ns` is not missing yet.
     """
     low, high = _window(view, store, start, end, now_ns)
     if low >= high:

@@ -1,14 +1,17 @@
 """Moving rows from memory into segments, and the catalog forward with them.
 
 A flush takes the state as of one LSN, writes every memtable's rows as segments, and commits them
-together with everything else that changed since the last one. From then on the log before that LSN is
-needed only by consumers.
+together with everything else that changed since the last one. From then on the log before that LSN
+is needed only by consumers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+
+import pyarrow as pa
 
 from flightstore_server.engine import intervals
 from flightstore_server.engine.memtable import MemtableView
@@ -80,24 +83,43 @@ def _dataset_row(dataset: Dataset) -> DatasetRow:
     return DatasetRow(dataset.id, dataset.name, dataset.schema, dataset.key_has_id)
 
 
+# One sync after another leaves the disk idle in between; together they share the file system's
+# own commits (6 times as fast on ext4). Below this many files a pool is not worth starting.
+_WRITERS = 16
+
+
 def write(
     sealed: Sealed, files: Files, reservations: Reservations, *, segment_rows_max: int
 ) -> None:
-    """Write the rows of every sealed memtable; the files are durable, and not yet part of the store."""
-    for item in sealed.series:
-        written: list[Segment] = []
-        for memory in item.memory:
-            chunks = memory.sorted_chunks()
-            if not chunks:
-                continue
+    """Write the rows of every sealed memtable: durable files, not yet part of the store."""
+    planned = [
+        (item, SegmentName(reservations.segment(), item.series.identity, label), rows, lsn)
+        for item in sealed.series
+        for label, rows, lsn in _parts(item, segment_rows_max)
+    ]
+
+    def write_one(plan: tuple[SealedSeries, SegmentName, list[pa.RecordBatch], int]) -> Segment:
+        _, name, rows, lsn = plan
+        return write_segment(files, name, rows, max_lsn=lsn)
+
+    if len(planned) <= _WRITERS:
+        written = [write_one(plan) for plan in planned]
+    else:
+        with ThreadPoolExecutor(_WRITERS, thread_name_prefix="flush") as pool:
+            written = list(pool.map(write_one, planned))
+    for (item, *_), segment in zip(planned, written, strict=True):
+        item.written = (*item.written, segment)
+
+
+def _parts(item: SealedSeries, rows_max: int) -> Iterator[tuple[str, list[pa.RecordBatch], int]]:
+    """The rows of one series as (period, rows, LSN) of each segment to be."""
+    for memory in item.memory:
+        chunks = memory.sorted_chunks()
+        if chunks:
             schema = max((c.schema for c in chunks), key=len)
             rows = [widen(chunk, schema) for chunk in chunks]
-            for label, part in split(rows, item.series.unit, rows_max=segment_rows_max):
-                name = SegmentName(
-                    reservations.segment(), item.series.id, item.series.folder, label
-                )
-                written.append(write_segment(files, name, part, max_lsn=memory.max_lsn))
-        item.written = tuple(written)
+            for label, part in split(rows, item.series.unit, rows_max=rows_max):
+                yield label, part, memory.max_lsn
 
 
 def change_of(sealed: Sealed, stored: dict[int, Segments]) -> Change:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from flightstore_proto.timeframe import Timeframe
+from flightstore_proto.timeframe import DAY_NS, Timeframe
 
 Int64s = NDArray[np.int64]
 
@@ -22,7 +22,8 @@ def off_grid(ts: Int64s, timeframe: Timeframe) -> Int64s:
 
 def _is_month_start(ts: Int64s, months: int) -> NDArray[np.bool_]:
     month = _months(ts)
-    return (_month_ns(month) == ts) & (month % months == 0)
+    is_start: NDArray[np.bool_] = (_month_ns(month) == ts) & (month % months == 0)
+    return is_start
 
 
 def _months(ts: Int64s) -> Int64s:
@@ -34,20 +35,30 @@ def _month_ns(month: Int64s) -> Int64s:
     return month.view("datetime64[M]").astype("datetime64[ns]").astype(np.int64)
 
 
+def _month_of(ns: int) -> int:
+    """_months() of one time, which may lie outside of int64."""
+    day = np.array([ns // DAY_NS], np.int64).view("datetime64[D]")
+    return int(day.astype("datetime64[M]").astype(np.int64)[0])
+
+
+def _start_of(month: int) -> int:
+    """_month_ns() of one month, which may lie outside of int64."""
+    first = np.array([month], np.int64).view("datetime64[M]")
+    return int(first.astype("datetime64[D]").astype(np.int64)[0]) * DAY_NS
+
+
 def points_between(first: int, last: int, timeframe: Timeframe) -> int:
     """How many grid points lie in [first, last], both of which are grid points."""
     if timeframe.months:
-        low, high = _months(np.array([first, last], np.int64))
-        return int(high - low) // timeframe.months + 1
+        return (_month_of(last) - _month_of(first)) // timeframe.months + 1
     return (last - first) // timeframe.step_ns + 1
 
 
 def ceil(ns: int, timeframe: Timeframe) -> int:
     """The first grid point at or after `ns`."""
     if timeframe.months:
-        month = int(_months(np.array([max(ns, -(2**63))], np.int64))[0])
-        month -= month % timeframe.months
-        start = int(_month_ns(np.array([month], np.int64))[0])
+        month = _month_of(ns)
+        start = _start_of(month - month % timeframe.months)
         return start if start >= ns else next_point(start, timeframe)
     return ns + (timeframe.offset_ns - ns) % timeframe.step_ns
 
@@ -55,8 +66,7 @@ def ceil(ns: int, timeframe: Timeframe) -> int:
 def next_point(point: int, timeframe: Timeframe) -> int:
     """The grid point after the grid point `point`."""
     if timeframe.months:
-        month = _months(np.array([point], np.int64)) + timeframe.months
-        return int(_month_ns(month)[0])
+        return _start_of(_month_of(point) + timeframe.months)
     return point + timeframe.step_ns
 
 
@@ -74,19 +84,20 @@ def absent(ts: Int64s, start: int, end: int, timeframe: Timeframe) -> list[tuple
         return [(first, stop, _count(first, stop, timeframe))]
     holes = [(first, int(ts[0]))] if ts[0] > first else []
     expected = _next_points(ts, timeframe)
-    at = np.flatnonzero(expected[:-1] < ts[1:])
+    at = np.flatnonzero(expected < ts[1:])
     holes += list(zip(expected[at].tolist(), ts[at + 1].tolist(), strict=True))
-    if expected[-1] < stop:
-        holes.append((int(expected[-1]), stop))
+    after_last = next_point(int(ts[-1]), timeframe)
+    if after_last < stop:
+        holes.append((after_last, stop))
     return [(a, b, _count(a, b, timeframe)) for a, b in holes]
 
 
 def _next_points(ts: Int64s, timeframe: Timeframe) -> Int64s:
+    """The grid point after each one but the last, whose own may not fit int64 any more."""
+    ts = ts[:-1]
     if timeframe.months:
         return _month_ns(_months(ts) + timeframe.months)
-    # The last representable bar has no successor; saturate instead of wrapping around.
-    limit = np.int64(2**63 - 1) - timeframe.step_ns
-    return np.where(ts > limit, np.int64(2**63 - 1), ts + timeframe.step_ns)
+    return ts + timeframe.step_ns
 
 
 def _count(first: int, stop: int, timeframe: Timeframe) -> int:

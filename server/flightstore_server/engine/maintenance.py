@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from flightstore_proto.errors import Corrupt
 from flightstore_server.engine import compaction, flush
 from flightstore_server.engine.commits import Committer
+from flightstore_server.engine.flush import Sealed
 from flightstore_server.engine.limits import Limits
 from flightstore_server.engine.pins import Pins
 from flightstore_server.engine.reservations import Reservations
@@ -37,7 +38,7 @@ class Compacted:
 
 
 class Maintenance:
-    """Keeps memory bounded and files few. `stored` mirrors what the catalog knows of each series."""
+    """Keeps memory bounded and files few. `stored` is what the catalog knows of each series."""
 
     def __init__(
         self,
@@ -91,18 +92,27 @@ class Maintenance:
             self._last_flush = self._clock()
             if sealed.lsn == self._catalog.flushed_lsn:
                 return sealed.lsn
-            flush.write(
-                sealed,
-                self._files,
-                self._reservations,
-                segment_rows_max=self._limits.segment_rows_max,
-            )
-            self._catalog.commit(flush.change_of(sealed, self._stored))
-            flush.publish(sealed, self._state, self._stored)
+            try:
+                self._write(sealed)
+            except BaseException as error:
+                # What was sealed is no longer marked as changed: the next flush would leave it out
+                # and yet move the catalog beyond it.
+                self._committer.poison("writing segments", error)
+                raise
             self._changed_series.update(item.series.id for item in sealed.series)
             self._flushed_at.append((self._clock(), sealed.lsn))
             self._claim(sealed)
             return sealed.lsn
+
+    def _write(self, sealed: Sealed) -> None:
+        flush.write(
+            sealed,
+            self._files,
+            self._reservations,
+            segment_rows_max=self._limits.segment_rows_max,
+        )
+        self._catalog.commit(flush.change_of(sealed, self._stored))
+        flush.publish(sealed, self._state, self._stored)
 
     def compact(self, *, full: bool = False) -> Compacted:
         """Merge what is due, or everything that can be merged."""
@@ -152,7 +162,7 @@ class Maintenance:
             or age >= limits.flush_age_seconds
         )
 
-    def _claim(self, sealed: flush.Sealed) -> None:
+    def _claim(self, sealed: Sealed) -> None:
         claimed = {s.id for item in sealed.series for s in (*item.segments, *item.written)}
         self._reservations.unclaimed -= claimed
 
@@ -163,7 +173,7 @@ class Maintenance:
             known = {s.id for s in self._stored[series.id]}
             candidates = tuple(s for s in series.segments if s.id in known)
         if full:
-            merges = compaction.plan_full(series, candidates)
+            merges = compaction.plan_full(series, candidates, self._limits)
         else:
             cold_before = 0
             if self._limits.cold_age_days:

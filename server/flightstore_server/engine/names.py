@@ -1,4 +1,4 @@
-"""Which datasets and series there are: lookup by name, by pattern, and near names for wrong ones."""
+"""Which datasets and series there are: lookup by name and pattern, near names for wrong ones."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Names:
     def match(
         self, dataset: str, names: Sequence[str], timeframe: str
     ) -> tuple[list[Series], dict[str, FlightstoreError]]:
-        """The series that `names` (exact or patterns) stand for, by name, and what was not found."""
+        """The series that `names` (exact or patterns) stand for, by name, and what is missing."""
         table = self._tables.get((dataset, timeframe), {})
         found: dict[str, Series] = {}
         wrong: dict[str, FlightstoreError] = {}

@@ -1,13 +1,14 @@
 """Calendar periods: how a series' rows are cut into segments.
 
-A segment covers a day, a month, a year or all time, whichever is the largest that still holds at most
-about a million rows when full: 1s a day, 1m a year, 5m and slower everything. Datasets without a
-timeframe use months, and days where a month would be too many rows.
+A segment covers a day, a month, a year or all time, whichever is the largest that still holds at
+most about a million rows when full: 1s a day, 1m a year, 5m and slower everything. Datasets without
+a timeframe use months, and days where a month would be too many rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -86,4 +87,4 @@ def _groups(ts: np.ndarray, unit: str) -> list[tuple[int, int, int]]:
         return [(0, len(ts), first)]
     groups = ts.view("datetime64[ns]").astype(f"datetime64[{unit}]").astype(np.int64)
     borders = [0, *(np.flatnonzero(np.diff(groups)) + 1).tolist(), len(ts)]
-    return [(a, b, int(groups[a])) for a, b in zip(borders[:-1], borders[1:], strict=True)]
+    return [(a, b, int(groups[a])) for a, b in pairwise(borders)]

@@ -1,7 +1,7 @@
 """Which readers are under way, so that no file disappears between a reader's plan and its open.
 
-Once a file is mapped it may be unlinked; until then it must exist. Every read holds a pin; a file that
-was retired is removed when every pin taken before that is gone.
+Once a file is mapped it may be unlinked; until then it must exist. Every read holds a pin; a file
+that was retired is removed when every pin taken before that is gone.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ class Pin:
 
 
 class Pins:
+    """The pins that are held, and the retired files that wait for them."""
+
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._turn = itertools.count(1)
@@ -28,8 +30,12 @@ class Pins:
         pin = Pin()
         with self._lock:
             turn = next(self._turn)
-            # dict.pop is atomic; the callback may run in any thread, even one that holds the lock.
-            self._held[turn] = weakref.ref(pin, lambda _, turn=turn: self._held.pop(turn, None))
+
+            def let_go(_: weakref.ref[Pin]) -> None:
+                # dict.pop is atomic; this may run in any thread, even one that holds the lock.
+                self._held.pop(turn, None)
+
+            self._held[turn] = weakref.ref(pin, let_go)
         return pin
 
     def retire(self, segment_id: int, file: str) -> None:

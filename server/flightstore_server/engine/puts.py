@@ -1,7 +1,7 @@
 """Preparing a put: from rows on the wire to a log record, or to the reason why not.
 
-Runs in the writer's own thread and changes nothing, so a bad put costs nobody else anything and leaves
-no trace. What it makes is handed to the committer.
+Runs in the writer's own thread and changes nothing, so a bad put costs nobody else anything and
+leaves no trace. What it makes is handed to the committer.
 """
 
 from __future__ import annotations
@@ -14,15 +14,17 @@ import pyarrow as pa
 from flightstore_proto import flightstore_pb2 as pb
 from flightstore_proto import instrument as instruments
 from flightstore_proto.errors import (
+    BadRequest,
     BadTimeframe,
     CommitMismatch,
     InvalidRows,
     SchemaMismatch,
 )
 from flightstore_proto.instrument import check_dataset
+from flightstore_proto.timeframe import Timeframe
 from flightstore_server.engine.bulk import BulkWriter
 from flightstore_server.engine.reservations import Reservations, conform
-from flightstore_server.engine.series import Dataset, Series, parse_timeframe
+from flightstore_server.engine.series import Dataset, parse_timeframe
 from flightstore_server.engine.state import State
 from flightstore_server.engine.values import check_candles, check_not_null, check_trades
 from flightstore_server.storage import packed
@@ -90,6 +92,8 @@ class Preparer:
             )
         whole = _joined(put.batches)
         _check_bytes(whole)
+        # Before anything is reserved: a refused put must not fix the columns of a new dataset.
+        self._check(put, whole)
         dataset, define = self._dataset(put.dataset, whole.schema, _key_of(put), reserve=True)
         whole = conform(whole, dataset.schema)
         message = pb.LogPut(
@@ -129,12 +133,11 @@ class Preparer:
             rows = whole.slice(start, said.rows) if len(put.series) > 1 else whole
             start += said.rows
             run = message.runs.add()
-            what = self._name_run(run, said, dataset, rows)
+            self._name_run(run, said, dataset)
             if not is_sorted_and_distinct(rows, key_has_id=dataset.key_has_id):
                 rows, changed = merge([rows], key_has_id=dataset.key_has_id), True
             run.rows = rows.num_rows
             for low, high in said.covers:
-                _check_cover(low, high, what)
                 run.covers.extend((low, high))
             run.metadata.update(said.metadata)
             parts.append(rows)
@@ -142,37 +145,43 @@ class Preparer:
             return whole
         return parts[0] if len(parts) == 1 else pa.concat_batches(parts)
 
-    def _name_run(
-        self, run: pb.LogRun, said: SeriesRows, dataset: Dataset, rows: pa.RecordBatch
-    ) -> str:
-        """Put the series' id, and its definition if it is new, into `run`; check the rows."""
+    def _name_run(self, run: pb.LogRun, said: SeriesRows, dataset: Dataset) -> None:
+        """Put the series' id, and its definition if it is new, into `run`."""
         known = self._state.names.get(dataset.name, said.instrument, said.timeframe)
-        if known is None:
-            known = self._new_series(run, said, dataset)
-        run.series = known.id
-        what = str(known)
-        check_not_null(rows, dataset.schema, what)
-        if dataset.name == "candles":
-            check_candles(rows, None if known.free_grid else known.timeframe, what)
-        elif dataset.name == "trades":
-            check_trades(rows, what)
-        return what
-
-    def _new_series(self, run: pb.LogRun, said: SeriesRows, dataset: Dataset) -> Series:
-        instrument = instruments.parse(said.instrument)
-        timeframe = parse_timeframe(said.timeframe)
-        if dataset.name == "candles" and timeframe is None:
-            raise BadTimeframe(f"Candles of {instrument} need a timeframe, such as 1m.")
-        if dataset.name == "trades" and timeframe is not None:
-            raise BadTimeframe(
-                f"Trades have no timeframe; got {said.timeframe!r} for {instrument}."
-            )
+        if known is not None:
+            run.series = known.id
+            return
         key = (dataset.id, said.instrument, said.timeframe)
-        number = self._reservations.series(key, gone=self._state.gone)
+        run.series = self._reservations.series(key, gone=self._state.gone)
         run.define.instrument = said.instrument
         run.define.timeframe = said.timeframe
         run.define.free_grid = said.free_grid
-        return Series(number, dataset, instrument, timeframe, said.free_grid)
+
+    def _check(self, put: Put, whole: pa.RecordBatch) -> None:
+        """Raise a BadRequest unless every series of `put` can take its rows."""
+        dataset, _ = self._dataset(put.dataset, whole.schema, _key_of(put), reserve=False)
+        whole = conform(whole, dataset.schema)
+        start = 0
+        for said in put.series:
+            self._check_series(said, dataset, whole.slice(start, said.rows))
+            start += said.rows
+        _check_distinct(put.series)
+
+    def _check_series(self, said: SeriesRows, dataset: Dataset, rows: pa.RecordBatch) -> None:
+        what = " ".join(filter(None, [dataset.name, said.instrument, said.timeframe]))
+        known = self._state.names.get(dataset.name, said.instrument, said.timeframe)
+        if known is None:
+            instruments.parse(said.instrument)
+            timeframe, free_grid = _timeframe_of(said, dataset.name), said.free_grid
+        else:
+            timeframe, free_grid = known.timeframe, known.free_grid
+        check_not_null(rows, dataset.schema, what)
+        if dataset.name == "candles":
+            check_candles(rows, None if free_grid else timeframe, what)
+        elif dataset.name == "trades":
+            check_trades(rows, what)
+        for low, high in said.covers:
+            _check_cover(low, high, what)
 
 
 def _joined(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
@@ -189,6 +198,28 @@ def _check_bytes(rows: pa.RecordBatch) -> None:
 
 def _key_of(put: Put) -> str:
     return next((s.key for s in put.series if s.key), "")
+
+
+def _timeframe_of(said: SeriesRows, dataset: str) -> Timeframe | None:
+    """The timeframe of a new series. Raises BadTimeframe if its dataset cannot have it."""
+    timeframe = parse_timeframe(said.timeframe)
+    if dataset == "candles" and timeframe is None:
+        raise BadTimeframe(f"Candles of {said.instrument} need a timeframe, such as 1m.")
+    if dataset == "trades" and timeframe is not None:
+        raise BadTimeframe(
+            f"Trades have no timeframe; got {said.timeframe!r} for {said.instrument}."
+        )
+    return timeframe
+
+
+def _check_distinct(series: Sequence[SeriesRows]) -> None:
+    """Rows of one series in two places have no order that could tell which of them wins."""
+    names = [(said.instrument, said.timeframe) for said in series]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise BadRequest(
+            f"The put names {twice[0]!r} twice; send all its rows together, or as two puts."
+        )
 
 
 def _check_cover(low: int, high: int, what: str) -> None:

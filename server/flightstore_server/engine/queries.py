@@ -76,9 +76,9 @@ class Selection:
         start = -(2**63) if query.start is None else query.start
         end = 2**63 if query.end is None else query.end
         batches = read(view, self._store, start, end, limit=query.limit, tail=query.tail)
-        if self._names is None:
-            return batches
-        return (batch.select(self._names) for batch in batches)
+        # A generator of this object, so that whoever holds only the rows holds the pin, too.
+        for batch in batches:
+            yield batch if self._names is None else batch.select(self._names)
 
 
 class Reader:
@@ -103,8 +103,8 @@ class Reader:
     def select(self, query: Query) -> Selection:
         """The series that `query` names. Raises a BadRequest if none of them can be served."""
         _check(query)
+        pin = self._pins.take()  # before the snapshot is looked up: from here on its files stay
         names = self.names(query.snapshot)
-        pin = self._pins.take()
         with self._state.lock:
             dataset = names.dataset(query.dataset)
             if query.is_single:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
+from flightstore_proto.schemas import BATCH_ROWS_MAX
 from flightstore_server.engine.runs import Piece, pieces, runs_of
 from flightstore_server.engine.series import SeriesView
 from flightstore_server.storage.segment.store import SegmentStore
@@ -16,8 +17,8 @@ def read(
 ) -> Iterator[pa.RecordBatch]:
     """The rows of `view` in [start, end), in key order: the first `limit` or last `tail`, or all.
 
-    Batches are never empty and have every column of the dataset. Raises Corrupt where they come from
-    a damaged file.
+    Batches are never empty and have every column of the dataset. Raises Corrupt where they come
+    from a damaged file.
     """
     if not (limit or tail or view.memory) and len(view.segments) == 1:
         only = view.segments[0]
@@ -27,7 +28,8 @@ def read(
     parts = _pieces(view, store, start, end)
     if tail:
         return iter(_last_rows(parts, tail))
-    batches = (batch for piece in parts for batch in piece.batches() if batch.num_rows)
+    wanted = limit or BATCH_ROWS_MAX
+    batches = (batch for piece in parts for batch in piece.batches(wanted) if batch.num_rows)
     return _first_rows(batches, limit) if limit else batches
 
 
@@ -38,7 +40,7 @@ def _pieces(view: SeriesView, store: SegmentStore, start: int, end: int) -> list
 
 def _first_rows(batches: Iterator[pa.RecordBatch], count: int) -> Iterator[pa.RecordBatch]:
     for batch in batches:
-        yield batch.slice(0, count)
+        yield batch.slice(0, min(count, batch.num_rows))
         count -= batch.num_rows
         if count <= 0:
             return
@@ -47,7 +49,7 @@ def _first_rows(batches: Iterator[pa.RecordBatch], count: int) -> Iterator[pa.Re
 def _last_rows(parts: list[Piece], count: int) -> list[pa.RecordBatch]:
     found: list[pa.RecordBatch] = []
     for piece in reversed(parts):
-        for batch in piece.batches_backwards():
+        for batch in piece.batches_backwards(count):
             found.append(batch.slice(max(0, batch.num_rows - count)))
             count -= batch.num_rows
             if count <= 0:

@@ -1,7 +1,8 @@
 """Ids: handed out once, before the log record that uses them is durable.
 
-A new series, or a new or wider dataset, is reserved while its first put is being prepared, so that two
-writers who arrive together agree on it. Both then log the definition; applying it twice is harmless.
+A new series, or a new or wider dataset, is reserved while its first put is being prepared, so that
+two writers who arrive together agree on it. Both then log the definition; applying it twice is
+harmless.
 """
 
 from __future__ import annotations
@@ -106,6 +107,8 @@ def require_same_columns(name: str, schema: pa.Schema, expected: pa.Schema) -> N
 
 def _widened(dataset: Dataset, schema: pa.Schema) -> pa.Schema:
     """The dataset's schema, with the columns of `schema` that are new to it behind its own."""
+    if schema.equals(dataset.schema):
+        return dataset.schema
     if schema.names == dataset.schema.names and schema.types == dataset.schema.types:
         return dataset.schema
     if dataset.name in BUILT_IN:
@@ -129,6 +132,8 @@ def _widened(dataset: Dataset, schema: pa.Schema) -> pa.Schema:
 
 def conform(rows: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     """`rows` with the columns of `schema` in its order, nulls where it has none."""
+    if rows.schema.equals(schema):
+        return rows
     if rows.schema.names == schema.names:
         return pa.RecordBatch.from_arrays(rows.columns, schema=schema)
     columns = []

@@ -1,4 +1,4 @@
-"""Retention: rows older than a dataset's configured age are deleted, through the log like any delete."""
+"""Retention: rows older than a configured age are deleted, through the log like any delete."""
 
 from __future__ import annotations
 

@@ -1,14 +1,15 @@
 """Sorted runs of one series, and how several of them read as one.
 
-A run is a segment or a folded memtable. Where runs do not overlap in time they are handed out as they
-are, straight from the mapped file; only where they do overlap are rows merged, and the run with the
-higher LSN wins.
+A run is a segment or a folded memtable. Where runs do not overlap in time they are handed out as
+they are, straight from the mapped file; only where they do overlap are rows merged, and the run
+with the higher LSN wins.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol
 
 import pyarrow as pa
@@ -21,11 +22,15 @@ from flightstore_server.storage.segment.store import SegmentStore
 
 
 class Run(Protocol):
-    """Rows with distinct, rising keys. `first` and `last` are inclusive bounds of ts."""
+    """Rows with distinct, rising keys. `first` and `last` are inclusive bounds of ts.
+
+    Where two runs hold the same key, the one of greater `age` wins: (LSN, segment id), since one
+    bulk put may name a series twice.
+    """
 
     first: int
     last: int
-    lsn: int
+    age: tuple[int, int]
     rows: int
 
     def slices(self, start: int, end: int) -> Iterator[pa.RecordBatch]: ...
@@ -35,13 +40,13 @@ class Run(Protocol):
 class MemoryRun:
     """A folded memtable."""
 
-    __slots__ = ("_chunks", "first", "last", "lsn", "rows")
+    __slots__ = ("_chunks", "age", "first", "last", "rows")
 
     def __init__(self, chunks: tuple[pa.RecordBatch, ...], lsn: int) -> None:
         self._chunks = chunks
         self.first = int(ts_of(chunks[0])[0])
         self.last = int(ts_of(chunks[-1])[-1])
-        self.lsn = lsn
+        self.age = (lsn, 0)
         self.rows = sum(map(len, chunks))
 
     def slices(self, start: int, end: int) -> Iterator[pa.RecordBatch]:
@@ -56,7 +61,7 @@ class MemoryRun:
 class SegmentRun:
     """A segment; its file is opened when rows are wanted."""
 
-    __slots__ = ("_schema", "_segment", "_store", "first", "last", "lsn", "rows")
+    __slots__ = ("_schema", "_segment", "_store", "age", "first", "last", "rows")
 
     def __init__(self, segment: Segment, store: SegmentStore, schema: pa.Schema) -> None:
         self._segment = segment
@@ -64,7 +69,7 @@ class SegmentRun:
         self._schema = schema
         self.first = segment.min_ts
         self.last = segment.max_ts
-        self.lsn = segment.max_lsn
+        self.age = (segment.max_lsn, segment.id)
         self.rows = segment.rows
 
     def slices(self, start: int, end: int) -> Iterator[pa.RecordBatch]:
@@ -134,15 +139,18 @@ class Piece:
     runs: tuple[Run, ...]
     key_has_id: bool
 
-    def batches(self) -> Iterator[pa.RecordBatch]:
+    def batches(self, wanted: int = BATCH_ROWS_MAX) -> Iterator[pa.RecordBatch]:
+        """Its rows in order. `wanted` says how many the caller will take, if it knows."""
         if len(self.runs) == 1:
             return self.runs[0].slices(self.start, self.end)
-        return iter(self._merged())
+        return (b for low, high in self._windows(wanted) for b in self._merged(low, high))
 
-    def batches_backwards(self) -> Iterator[pa.RecordBatch]:
+    def batches_backwards(self, wanted: int = BATCH_ROWS_MAX) -> Iterator[pa.RecordBatch]:
+        """The same batches from the last to the first."""
         if len(self.runs) == 1:
             return self.runs[0].slices_backwards(self.start, self.end)
-        return reversed(self._merged())
+        windows = self._windows_backwards(wanted)
+        return (b for low, high in windows for b in self._merged(low, high)[::-1])
 
     def count(self) -> int:
         """How many rows it holds; opens no file where one run's own count answers."""
@@ -151,13 +159,54 @@ class Piece:
             return only.rows
         return sum(batch.num_rows for batch in self.batches())
 
-    def _merged(self) -> list[pa.RecordBatch]:
-        by_age = sorted(self.runs, key=lambda run: run.lsn)
-        parts = [part for run in by_age for part in run.slices(self.start, self.end)]
+    def _windows(self, wanted: int) -> Iterator[tuple[int, int]]:
+        """[start, end) in windows of about `wanted` rows: merging takes memory for one of them."""
+        low = self.start
+        for ts in self._borders(wanted):
+            if ts > low:
+                yield low, ts
+                low = ts
+        yield low, self.end
+
+    def _windows_backwards(self, wanted: int) -> Iterator[tuple[int, int]]:
+        high = self.end
+        for ts in self._borders_backwards(wanted):
+            if ts < high:
+                yield ts, high
+                high = ts
+        if self.start < high:
+            yield self.start, high
+
+    def _borders(self, wanted: int) -> Iterator[int]:
+        """Every so many rows of the largest run, the ts of the next one."""
+        for batch in self._largest().slices(self.start, self.end):
+            ts = ts_of(batch)
+            step = _step(wanted)
+            yield from (int(t) for t in ts[step::step])
+            yield int(ts[-1])
+
+    def _borders_backwards(self, wanted: int) -> Iterator[int]:
+        for batch in self._largest().slices_backwards(self.start, self.end):
+            ts = ts_of(batch)
+            step = _step(wanted)
+            yield from (int(t) for t in ts[::-1][step::step])
+            yield int(ts[0])
+
+    def _largest(self) -> Run:
+        return max(self.runs, key=lambda run: run.rows)
+
+    def _merged(self, start: int, end: int) -> list[pa.RecordBatch]:
+        by_age = sorted(self.runs, key=lambda run: run.age)
+        parts = [part for run in by_age for part in run.slices(start, end)]
         if not parts:
             return []
         rows = merge(parts, key_has_id=self.key_has_id)
         return [rows.slice(at, BATCH_ROWS_MAX) for at in range(0, len(rows), BATCH_ROWS_MAX)]
+
+
+def _step(wanted: int) -> int:
+    """Rows per window: a few times what is wanted, since runs hold the same rows."""
+    return max(1_024, min(BATCH_ROWS_MAX, 2 * wanted))
 
 
 def pieces(runs: Sequence[Run], start: int, end: int, *, key_has_id: bool) -> list[Piece]:
@@ -194,7 +243,7 @@ def _sweep(cluster: Sequence[Run], start: int, end: int, key_has_id: bool) -> It
     }
     points = sorted(borders)
     waiting: Piece | None = None
-    for low, high in zip(points[:-1], points[1:], strict=True):
+    for low, high in pairwise(points):
         active = tuple(run for run in cluster if run.first < high and run.last >= low)
         if not active:
             continue

@@ -1,7 +1,7 @@
 """Datasets and series as the engine holds them in memory.
 
-A series' parts (segments, memtables, coverage) are immutable values that are replaced, never changed,
-so a reader's view is a handful of references taken under the state lock.
+A series' parts (segments, memtables, coverage) are immutable values that are replaced, never
+changed, so a reader's view is a handful of references taken under the state lock.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from flightstore_proto.timeframe import Timeframe
 from flightstore_server.engine.intervals import EMPTY, IntervalSet
 from flightstore_server.engine.memtable import Memtable, MemtableView
 from flightstore_server.engine.periods import unit_of
-from flightstore_server.storage import layout
 from flightstore_server.storage.segment.segment import Segment
+from flightstore_server.storage.segment.trailer import SeriesIdentity
 
 Segments = tuple[Segment, ...]
 
@@ -57,8 +57,17 @@ class Series:
         return unit_of(self.timeframe)
 
     @property
-    def folder(self) -> str:
-        return layout.series_dir(self.dataset.name, self.instrument, self.timeframe_text)
+    def identity(self) -> SeriesIdentity:
+        """What its segment files say of it."""
+        return SeriesIdentity(
+            self.id,
+            self.dataset.id,
+            self.dataset.name,
+            self.dataset.key_has_id,
+            str(self.instrument),
+            self.timeframe_text,
+            self.free_grid,
+        )
 
     def __str__(self) -> str:
         words = [self.dataset.name, str(self.instrument), self.timeframe_text]

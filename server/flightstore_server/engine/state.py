@@ -70,7 +70,9 @@ class State:
         if kind == "delete":
             self._apply_delete(record.delete)
         elif kind == "describe":
-            self._describe(self.names.by_id[record.describe.series], record.describe.metadata)
+            described = self.names.by_id.get(record.describe.series)
+            if described is not None:  # it may have been deleted while this was on its way
+                self._describe(described, record.describe.metadata)
         return Ack(lsn, 0)
 
     def put_schema(self, put: pb.LogPut) -> pa.Schema:
@@ -87,18 +89,21 @@ class State:
     def _apply_put(self, lsn: int, put: pb.LogPut, rows: pa.RecordBatch | None) -> Ack:
         if put.HasField("dataset"):
             self._define_dataset(put.dataset_id, put.dataset)
-        start = kept = 0
+        kept = 0
         for run in put.runs:
             series = self._series_of(run, put.dataset_id)
+            count = run.rows
             if run.segments:
                 self._add_segments(series, [segment_of(s, series.id, lsn) for s in run.segments])
-            elif run.rows and rows is not None:
-                self._append(series, rows.slice(start, run.rows), lsn)
-                start += run.rows
-            kept += run.rows
-            for low, high in zip(run.covers[::2], run.covers[1::2], strict=True):
-                series.coverage = intervals.add(series.coverage, low, high)
-            self._describe(series, run.metadata)
+            elif count and rows is not None:
+                alone = count == rows.num_rows
+                self._append(series, rows if alone else rows.slice(kept, count), lsn)
+            kept += count
+            if run.covers:
+                for low, high in zip(run.covers[::2], run.covers[1::2], strict=True):
+                    series.coverage = intervals.add(series.coverage, low, high)
+            if run.metadata:
+                self._describe(series, run.metadata)
             self.dirty.add(series.id)
         ack = Ack(lsn, put.received, put.received - kept, put.put_id)
         self._remember(ack)
@@ -143,8 +148,10 @@ class State:
             series.memory = (*series.memory, fresh)
         # An estimate that is cheap per put: what Arrow spends on a small batch, plus its rows.
         size = 1024 + rows.num_rows * 8 * rows.num_columns
-        series.memory[-1].append(rows, lsn, size)
-        self.memtable_bytes += size
+        memory = series.memory[-1]
+        before = memory.bytes
+        memory.append(rows, lsn, size)
+        self.memtable_bytes += memory.bytes - before  # folding gives back what it overestimated
 
     def _add_segments(self, series: Series, added: list[Segment]) -> None:
         # Rows already in memory are older than these and rows to come are newer; sealing keeps each

@@ -9,6 +9,7 @@ The write path is numbered in ARCHITECTURE.md.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -33,9 +34,11 @@ from flightstore_server.engine.trim import trim_segments
 from flightstore_server.storage import layout
 from flightstore_server.storage.catalog import Catalog, SnapshotRow
 from flightstore_server.storage.files import Files, open_root
+from flightstore_server.storage.log.reader import log_files
 from flightstore_server.storage.log.writer import LogWriter
 from flightstore_server.storage.segment.store import SegmentStore
 
+log = logging.getLogger(__name__)
 UPKEEP_INTERVAL_SECONDS = 0.1
 T = TypeVar("T")
 
@@ -82,7 +85,15 @@ class Store:
         self.opened_at = time.monotonic()
         for folder in (layout.LOG_DIR, layout.TMP_DIR, layout.SEGMENTS_DIR):
             files.make_dir(folder)
-        self.catalog = Catalog(files.root / layout.CATALOG)
+        self.catalog = Catalog(files.root / layout.CATALOG, may_create=not _holds_data(files))
+        files.sync_dir(".")
+        try:
+            self._recover(files, limits, clock)
+        except BaseException:
+            self.catalog.close()
+            raise
+
+    def _recover(self, files: Files, limits: Limits, clock: Callable[[], int]) -> None:
         self.segments = SegmentStore(files, maps_max=limits.segment_maps_max)
         self.state = State(self.segments, remembered_puts=limits.remembered_puts)
         reservations = Reservations()
@@ -94,6 +105,7 @@ class Store:
             files, self.catalog, self.state, self.committer, reservations, limits, stored, clock
         )
         self._first_free_segment = reservations.first_unused_segment()
+        self._logged_segments = frozenset(reservations.unclaimed)
         self._preparer = Preparer(self.state, reservations, BulkWriter(files, reservations, limits))
         self.snapshots = Snapshots(self.catalog, self.state, self.maintenance, clock)
         self.reader = Reader(self.state, self.maintenance.pins, self.snapshots.names, clock)
@@ -136,6 +148,10 @@ class Store:
         """Pin the present under `name`; see Snapshots.create()."""
         return self._guard(lambda: self.snapshots.create(name))
 
+    def drop_snapshot(self, name: str) -> SnapshotRow:
+        """Let go of what only this snapshot still needs; see Snapshots.drop()."""
+        return self._guard(lambda: self.snapshots.drop(name))
+
     def flush(self) -> int:
         """Move rows from memory into segments. Returns the LSN up to which all of them are."""
         return self._guard(self.maintenance.flush)
@@ -162,7 +178,13 @@ class Store:
     def sweep(self) -> list[str]:
         """Remove files that a crash left behind and nothing names. Returns their names."""
         with self.maintenance.lock:
-            return sweep(self.files, self.catalog, self.state, below_id=self._first_free_segment)
+            return sweep(
+                self.files,
+                self.catalog,
+                self.state,
+                below_id=self._first_free_segment,
+                logged=self._logged_segments,
+            )
 
     def close(self) -> None:
         """Finish what was acknowledged, stop the threads, release the directory."""
@@ -202,12 +224,22 @@ class Store:
             )
 
     def _run_upkeep(self) -> None:
-        self.sweep()
-        while not self._stop.is_set():
-            self.upkeep()
-            # Checked often enough that a fast writer does not overrun the flush threshold by much.
-            self._wake.wait(UPKEEP_INTERVAL_SECONDS)
-            self._wake.clear()
+        try:
+            self.sweep()
+            while not self._stop.is_set():
+                self.upkeep()
+                # Often enough that a fast writer does not overrun the flush threshold by much.
+                self._wake.wait(UPKEEP_INTERVAL_SECONDS)
+                self._wake.clear()
+        except Exception as error:
+            # Without upkeep memory would only fill: say so now, not when it is full.
+            log.exception("upkeep has ended")
+            self.committer.poison("upkeep", error)
+
+
+def _holds_data(files: Files) -> bool:
+    """Whether there is something that a new, empty catalog would declare not to exist."""
+    return bool(log_files(files)) or next(files.walk(layout.SEGMENTS_DIR), None) is not None
 
 
 def open_store(path: Path, limits: Limits, retention: Sequence[RetentionRule] = ()) -> Store:

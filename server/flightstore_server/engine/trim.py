@@ -1,7 +1,7 @@
 """Cutting a range out of a series' segments, without touching their files.
 
-A segment wholly inside the range is dropped; one that straddles it keeps the rest of its rows visible.
-The compactor rewrites such files later.
+A segment wholly inside the range is dropped; one that straddles it keeps the rest of its rows
+visible. The compactor rewrites such files later.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _row_at(opened: OpenSegment, ts: int) -> int:
 
 
 def _ts_at(opened: OpenSegment, row: int) -> int:
-    for number, entry in enumerate(opened.entries):
+    for number in range(len(opened.entries)):
         if row < opened.starts[number + 1]:
             return int(ts_of(opened.batch(number))[row - opened.starts[number]])
     return opened.entries[-1].last_ts

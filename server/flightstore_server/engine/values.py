@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -14,9 +16,14 @@ from flightstore_proto.timerange import format_ns
 from flightstore_server.engine.grid import off_grid
 from flightstore_server.storage.rows import ts_of
 
+N = TypeVar("N", bound=np.number[Any])
+_PRICES = ("open", "high", "low", "close", "volume")
+
 
 def check_not_null(rows: pa.RecordBatch, schema: pa.Schema, what: str) -> None:
     """Raise InvalidRows if a column that must not hold nulls holds one."""
+    if not any(column.null_count for column in rows.columns):
+        return
     for field, column in zip(schema, rows.columns, strict=True):
         if not field.nullable and column.null_count:
             at = column.is_null().index(True).as_py()
@@ -39,12 +46,19 @@ def check_candles(rows: pa.RecordBatch, timeframe: Timeframe | None, what: str) 
                 f"time of a {timeframe} bar; bars that start at local times need a series created "
                 'with grid="free".'
             )
-    columns = [float_column(rows, name) for name in ("open", "high", "low", "close", "volume")]
-    for name, values in zip(("open", "high", "low", "close", "volume"), columns, strict=True):
-        _require(np.isfinite(values), rows, what, lambda i, n=name, v=values: f"{n} {v[i]}")
-    _, high, low, _, volume = columns
+    opened, high, low, close, volume = columns = [float_column(rows, name) for name in _PRICES]
+    # A sum is finite only if all of its parts are: one check where there is nothing to find.
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = opened + high + low + close + volume
+    if not np.isfinite(total).all():
+        for name, values in zip(_PRICES, columns, strict=True):
+            _require(np.isfinite(values), rows, what, partial(_named, name, values))
     _require(high >= low, rows, what, lambda i: f"high {high[i]} below low {low[i]}")
     _require(volume >= 0, rows, what, lambda i: f"negative volume {volume[i]}")
+
+
+def _named(name: str, values: NDArray[np.float64], at: int) -> str:
+    return f"{name} {values[at]}"
 
 
 def check_trades(rows: pa.RecordBatch, what: str) -> None:
@@ -67,7 +81,7 @@ def float_column(rows: pa.RecordBatch, name: str) -> NDArray[np.float64]:
     return _column(rows, name, np.float64)
 
 
-def _column(rows: pa.RecordBatch, name: str, kind: type[np.generic]) -> NDArray[np.generic]:
+def _column(rows: pa.RecordBatch, name: str, kind: type[N]) -> NDArray[N]:
     column = rows.column(name)
     if not len(column):
         return np.empty(0, kind)

@@ -1,6 +1,7 @@
-"""Reading many series as one stream: small series share batches, so that each batch is worth sending.
+"""Reading many series as one stream: small series share batches, so that each is worth sending.
 
-A stream of 7,700 batches of 870 rows costs several times what the same rows cost in 103 full batches.
+A stream of 7,700 batches of 870 rows costs several times what the same rows cost in 103 full
+batches.
 """
 
 from __future__ import annotations

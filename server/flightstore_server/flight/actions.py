@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 
 from flightstore_proto import flightstore_pb2 as pb
 from flightstore_proto.errors import UnknownAction, did_you_mean, near, shown
+from flightstore_proto.timerange import TS_MAX
 from flightstore_server.engine import backup as backups
 from flightstore_server.engine import verify as verification
 from flightstore_server.engine.coverage import gaps
@@ -75,7 +76,9 @@ def gaps_action(store: Store, body: bytes) -> Iterator[Message]:
     view = _view(store, request)
     answer = pb.Gaps()
     for gap in gaps(view, store.segments, *range_of(request.range), now_ns=store.clock()):
-        answer.gaps.add(range=pb.TimeRange(start=gap.start, end=gap.end), missing=gap.bars)
+        # One past the last nanosecond does not fit the field, and bounds nothing.
+        end = gap.end if gap.end <= TS_MAX else None
+        answer.gaps.add(range=pb.TimeRange(start=gap.start, end=end), missing=gap.bars)
     del pin
     yield answer
 

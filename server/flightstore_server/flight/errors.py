@@ -1,4 +1,4 @@
-"""Errors at the edge: every one that leaves a handler is a FlightError with a code and one sentence.
+"""Errors at the edge: each that leaves a handler is a FlightError with a code and one sentence.
 
 Anything else would send a Python traceback with file paths to the client (apache/arrow#34251).
 """
@@ -63,7 +63,7 @@ def guarded(handler: Callable[P, T]) -> Callable[P, T]:
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return handler(*args, **kwargs)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  (whatever it is, it must not leave as it is)
             raise to_flight(error) from None
 
     return call
@@ -73,5 +73,5 @@ def guarded_stream(items: Iterator[T]) -> Iterator[T]:
     """`items`, of which only FlightErrors leave."""
     try:
         yield from items
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  (as above)
         raise to_flight(error) from None

@@ -1,9 +1,9 @@
 """Starting and stopping the server.
 
-Flight's own serve() is never called: it swallows Python's signal handlers, and its shutdown waits for
-streams for ever. Here a signal sets an event; then the server stops accepting, gets a few seconds for
-what is under way, the log is synced, and the process ends. Ending early is safe: everything
-acknowledged is durable, and the next start is a recovery anyway.
+Flight's own serve() is never called: it swallows Python's signal handlers, and its shutdown waits
+for streams for ever. Here a signal sets an event; then the server stops accepting, gets a few
+seconds for what is under way, the log is synced, and the process ends. Ending early is safe:
+everything acknowledged is durable, and the next start is a recovery anyway.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 def bind(store: Store, host: str, port: int) -> Service:
-    """Serve `store` on `host`:`port` (0: a free one). Raises ConfigError if that is not possible."""
+    """Serve `store` on `host`:`port` (0: a free one). Raises ConfigError if it is not possible."""
     shown = f"[{host}]" if ":" in host else host
     try:
         return Service(store, f"grpc://{shown}:{port}")

@@ -1,8 +1,8 @@
 """DoPut: batches, an explicit commit, a durable acknowledgement; any number of puts per stream.
 
 The stream goes on receiving while earlier puts are being made durable; a thread sends their
-acknowledgements in order. A put without its commit leaves no trace: to the server a client that gave up
-half way looks exactly like one that finished.
+acknowledgements in order. A put without its commit leaves no trace: to the server a client that
+gave up half way looks exactly like one that finished.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class _Acknowledger:
         self._waiting.put((pending, size))
 
     def finish(self) -> None:
-        """Wait until everything is acknowledged. Raises what went wrong with the first that failed."""
+        """Wait until everything is acknowledged. Raises the error of the first that failed."""
         self._waiting.put(None)
         self._thread.join()
         if self.error is not None:
@@ -110,7 +110,9 @@ def _receive(
             size += chunk.data.nbytes
             _check_size(size, store.limits.put_bytes_max)
         if chunk.app_metadata is not None:
-            put = put_of(dataset, batches, chunk.app_metadata.to_pybytes())
+            # A commit may come without rows: it then only says what is covered.
+            rows = batches or [pa.RecordBatch.from_pylist([], plain(reader.schema))]
+            put = put_of(dataset, rows, chunk.app_metadata.to_pybytes())
             acknowledger.add(store.put(put))
             batches, size = [], 0
 

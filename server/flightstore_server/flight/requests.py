@@ -8,7 +8,7 @@ from google.protobuf.message import DecodeError, Message
 
 from flightstore_proto import flightstore_pb2 as pb
 from flightstore_proto import timeframe as timeframes
-from flightstore_proto.errors import BadRequest
+from flightstore_proto.errors import BadRequest, CommitMismatch
 from flightstore_proto.timerange import TimeRange, checked
 from flightstore_server.engine.puts import Put, SeriesRows
 from flightstore_server.engine.queries import Query
@@ -22,7 +22,7 @@ def parse(kind: type[M], data: bytes, what: str) -> M:
         return kind.FromString(data)
     except DecodeError:
         raise BadRequest(
-            f"The {what} is not a {kind.DESCRIPTOR.name} message of flightstore; see flightstore.proto."
+            f"The {what} is not a {kind.DESCRIPTOR.name} message; see flightstore.proto."
         ) from None
 
 
@@ -87,4 +87,10 @@ def put_of(dataset: str, batches: list, data: bytes) -> Put:  # type: ignore[typ
     commit = parse(pb.PutCommit, data, "commit")
     if not commit.series:
         raise BadRequest("The commit names no series.")
+    received = sum(batch.num_rows for batch in batches)
+    if commit.rows != received:
+        raise CommitMismatch(
+            f"The commit speaks of {commit.rows} rows and {received} came; nothing was written, "
+            "send the put again."
+        )
     return Put(dataset, batches, [series_rows(s) for s in commit.series], commit.put_id)

@@ -1,11 +1,11 @@
 """The catalog: which datasets, series and segments exist, what is covered, what is pinned.
 
-SQLite in WAL mode with synchronous=FULL. It is a checkpoint of the log: always exactly the state after
-the record `flushed_lsn`, plus rearrangements (compaction, trimming) that change no answer. Later
-records are replayed from the log at start.
+SQLite in WAL mode with synchronous=FULL. It is a checkpoint of the log: always exactly the state
+after the record `flushed_lsn`, plus rearrangements (compaction, trimming) that change no answer.
+Later records are replayed from the log at start.
 
-Versions: every commit has a number. A row lives from the version that `created` it until the one that
-`retired` it, so a snapshot is one number, and pinning it costs nothing per series.
+Versions: every commit has a number. A row lives from the version that `created` it until the one
+that `retired` it, so a snapshot is one number, and pinning it costs nothing per series.
 """
 
 from __future__ import annotations
@@ -15,42 +15,14 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
-from flightstore_proto.errors import DataDirError
+from flightstore_server.storage.catalog_file import Transaction, damaged, open_catalog, problems
 from flightstore_server.storage.segment.segment import RowRanges, Segment
 
-FORMAT = 1
-_SCHEMA = """
-create table meta (key text primary key, value integer not null) without rowid;
-create table datasets (
-    id integer primary key, name text not null unique, schema blob not null, key_has_id integer not null
-);
-create table series (
-    id integer not null, dataset integer not null, instrument text not null, timeframe text not null,
-    free_grid integer not null, metadata text not null,
-    created integer not null, retired integer,
-    primary key (id, created)
-) without rowid;
-create table segments (
-    id integer not null, series integer not null, file text not null, rows integer not null,
-    min_ts integer not null, max_ts integer not null, max_lsn integer not null,
-    size integer not null, crc integer not null, idx blob not null, columns integer not null,
-    codec text not null, file_rows integer not null, visible text, bulk_lsn integer not null,
-    created integer not null, retired integer,
-    primary key (id, created)
-) without rowid;
-create index segments_retired on segments (retired) where retired is not null;
-create table coverage (
-    series integer not null, ranges blob not null, created integer not null, retired integer,
-    primary key (series, created)
-) without rowid;
-create table snapshots (
-    name text primary key, version integer not null, lsn integer not null, created_ns integer not null
-) without rowid;
-create table positions (consumer text primary key, lsn integer not null) without rowid;
-"""
+_SERIES_COLUMNS = "id, dataset, instrument, timeframe, free_grid, metadata"
 _SEGMENT_COLUMNS = (
     "id, series, file, rows, min_ts, max_ts, max_lsn, size, crc, idx, columns, codec, file_rows, "
     "visible, bulk_lsn"
@@ -86,6 +58,24 @@ class SnapshotRow:
 
 
 @dataclass(frozen=True, slots=True)
+class VersionedSegment:
+    """A segment as the versions from `created` until `retired` (None: all since) have it."""
+
+    created: int
+    retired: int | None
+    segment: Segment
+
+
+@dataclass(frozen=True, slots=True)
+class VersionedCoverage:
+    """A series' coverage as the versions from `created` until `retired` have it."""
+
+    created: int
+    retired: int | None
+    ranges: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Contents:
     """Everything alive at one version."""
 
@@ -111,8 +101,9 @@ class Change:
 class Catalog:
     """The one connection to the catalog. Callers take turns (the engine's maintenance lock)."""
 
-    def __init__(self, path: Path) -> None:
-        self._db = _open(path)
+    def __init__(self, path: Path, *, may_create: bool = True) -> None:
+        self.path = path
+        self._db = open_catalog(path, may_create=may_create)
         self.version = self._meta("version")
         self.flushed_lsn = self._meta("flushed_lsn")
 
@@ -120,15 +111,17 @@ class Catalog:
         self._db.close()
 
     def load(self, version: int | None = None) -> Contents:
-        """What is alive now, or was at `version`."""
+        """What is alive now, or was at `version`. Raises DataDirError if SQLite cannot read it."""
+        try:
+            return self._load(version)
+        except sqlite3.DatabaseError as error:
+            raise damaged(self.path, error) from error
+
+    def _load(self, version: int | None) -> Contents:
         where = _LIVE if version is None else _AT_VERSION
         at = {"v": version}
         datasets = self._db.execute("select id, name, schema, key_has_id from datasets")
-        series = self._db.execute(
-            "select id, dataset, instrument, timeframe, free_grid, metadata from series "
-            f"where {where}",
-            at,
-        )
+        series = self._db.execute(f"select {_SERIES_COLUMNS} from series where {where}", at)
         segments = self._db.execute(f"select {_SEGMENT_COLUMNS} from segments where {where}", at)
         coverage = self._db.execute(f"select series, ranges from coverage where {where}", at)
         return Contents(
@@ -136,10 +129,7 @@ class Catalog:
                 DatasetRow(i, name, pa.ipc.read_schema(pa.py_buffer(schema)), bool(has_id))
                 for i, name, schema, has_id in datasets
             ],
-            [
-                SeriesRow(i, dataset, name, timeframe, bool(free), json.loads(metadata))
-                for i, dataset, name, timeframe, free, metadata in series
-            ],
+            [_series(row) for row in series],
             [_segment(row) for row in segments],
             dict(coverage.fetchall()),
         )
@@ -196,7 +186,10 @@ class Catalog:
 
         Files that a log record at or after `log_tail_lsn` names are kept: consumers may read them.
         """
-        pinned = "exists (select 1 from snapshots s where s.version >= x.created and s.version < x.retired)"
+        pinned = (
+            "exists (select 1 from snapshots s "
+            "where s.version >= x.created and s.version < x.retired)"
+        )
         gone = self._db.execute(
             "select x.id, x.created, x.file from segments x where x.retired is not null "
             f"and not (x.bulk_lsn >= ? and x.bulk_lsn > 0) and not {pinned}",
@@ -218,19 +211,61 @@ class Catalog:
         rows = self._db.execute(f"select {_SEGMENT_COLUMNS} from segments group by id").fetchall()
         return [_segment(row) for row in rows]
 
+    def every_series(self) -> dict[int, SeriesRow]:
+        """The series of all versions, by id."""
+        query = f"select {_SERIES_COLUMNS} from series order by created"
+        return {row[0]: _series(row) for row in self._db.execute(query)}
+
     def backup(self, destination: Path) -> None:
-        """A consistent, complete copy of the catalog as a single new file."""
+        """A consistent, complete copy of the catalog as a single new file, durably."""
         copy = sqlite3.connect(destination)
         try:
             self._db.backup(copy)
             copy.execute("pragma journal_mode=delete")
+        except sqlite3.Error as error:
+            raise OSError(f"the catalog could not be copied: {error}") from error
         finally:
             copy.close()
 
     def check(self) -> list[str]:
-        """What SQLite finds wrong with the file; empty if nothing."""
-        found = [row[0] for row in self._db.execute("pragma integrity_check")]
-        return [] if found == ["ok"] else found
+        """What SQLite finds wrong with the file; empty if nothing. Callers need not take turns."""
+        return problems(self.path)
+
+    def versions_of(self, segment_id: int) -> list[VersionedSegment]:
+        """What every version says of one segment."""
+        rows = self._db.execute(
+            f"select created, retired, {_SEGMENT_COLUMNS} from segments where id = ?", (segment_id,)
+        )
+        return [VersionedSegment(row[0], row[1], _segment(row[2:])) for row in rows]
+
+    def coverage_of(self, series: int) -> list[VersionedCoverage]:
+        """What every version says of one series' coverage."""
+        query = "select created, retired, ranges from coverage where series = ?"
+        return [VersionedCoverage(*row) for row in self._db.execute(query, (series,))]
+
+    def correct(
+        self,
+        segment_id: int,
+        versions: Iterable[VersionedSegment],
+        series: int,
+        coverage: Iterable[VersionedCoverage],
+    ) -> None:
+        """Replace what all versions say of one segment and of the coverage of its series.
+
+        Only repair does this: it changes what snapshots show.
+        """
+        with self._transaction() as db:
+            db.execute("delete from segments where id = ?", (segment_id,))
+            db.executemany(
+                f"insert into segments ({_SEGMENT_COLUMNS}, created, retired) "
+                f"values ({'?,' * 15} ?, ?)",
+                [(*_segment_values(v.segment), v.created, v.retired) for v in versions],
+            )
+            db.execute("delete from coverage where series = ?", (series,))
+            db.executemany(
+                "insert into coverage (series, ranges, created, retired) values (?, ?, ?, ?)",
+                [(series, c.ranges, c.created, c.retired) for c in coverage],
+            )
 
     def _write_words(self, version: int, change: Change) -> None:
         self._db.executemany(
@@ -265,74 +300,24 @@ class Catalog:
     def _set_meta(self, key: str, value: int) -> None:
         self._db.execute("insert or replace into meta values (?, ?)", (key, value))
 
-    def _transaction(self) -> _Transaction:
-        return _Transaction(self._db)
+    def _transaction(self) -> Transaction:
+        return Transaction(self._db)
 
 
 _TABLES_WITH_IDS = ("datasets", "series", "segments")
 
 
-class _Transaction:
-    """begin immediate … commit, or rollback if the block raises."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
-
-    def __enter__(self) -> sqlite3.Connection:
-        self._db.execute("begin immediate")
-        return self._db
-
-    def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
-        if kind is None:
-            try:
-                self._db.execute("commit")
-                return
-            except sqlite3.Error as failed:
-                error = failed
-        if self._db.in_transaction:
-            self._db.execute("rollback")
-        if isinstance(error, sqlite3.Error):
-            # For the engine a catalog that cannot be written is a disk that cannot be written.
-            raise OSError(f"the catalog could not be written: {error}") from error
+def _series(row: tuple[Any, ...]) -> SeriesRow:
+    number, dataset, instrument, timeframe, free, metadata = row
+    return SeriesRow(number, dataset, instrument, timeframe, bool(free), json.loads(metadata))
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    new = not path.exists()
-    try:
-        # Autocommit: transactions are begun by hand, and seen in the code.
-        db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        db.execute("pragma journal_mode=wal")
-        db.execute("pragma synchronous=full")
-        if new:
-            with _Transaction(db):
-                for statement in filter(str.strip, _SCHEMA.split(";")):
-                    db.execute(statement)
-                db.execute("insert into meta values ('format', ?)", (FORMAT,))
-        found = db.execute("select value from meta where key = 'format'").fetchone()
-    except sqlite3.DatabaseError as error:
-        raise DataDirError(
-            f"The catalog {path} is damaged ({error}); restore a backup, or run "
-            "`flightstore repair` to rebuild it from the segments."
-        ) from error
-    if found is None or found[0] != FORMAT:
-        raise DataDirError(
-            f"{path} has format {found and found[0]}, and this flightstore reads format {FORMAT}; "
-            "use the version that wrote it."
-        )
-    return db
-
-
-def _segment(row: Sequence[object]) -> Segment:
-    values = list(row)
-    visible = values[13]
+def _segment(row: Sequence[Any]) -> Segment:
+    *head, visible, bulk_lsn = row
     ranges: RowRanges | None = None
     if visible is not None:
-        ranges = tuple((a, b) for a, b in json.loads(str(visible)))
-    return Segment(
-        *values[:13],  # type: ignore[arg-type]
-        visible=ranges,
-        bulk_lsn=values[14],  # type: ignore[arg-type]
-    )
+        ranges = tuple((a, b) for a, b in json.loads(visible))
+    return Segment(*[*head, ranges, bulk_lsn])
 
 
 def _segment_values(segment: Segment) -> tuple[object, ...]:

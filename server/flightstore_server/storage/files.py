@@ -8,8 +8,9 @@ forgets what was not synced, so a method promises no more than it says:
                   when everything written so far is on the disk. A failed sync is final: the kernel
                   drops the dirty pages, and a second sync would lie.
     publish()     makes a complete, synced file visible under its name, or nothing.
-    map()         bytes of a file that will never change. Truncating a mapped file kills the process,
-                  so no method here truncates anything but the log's torn tail, which is never mapped.
+    map()         bytes of a file that will never change. Truncating a mapped file kills the
+                  process, so no method here truncates anything but the log's torn tail, which is
+                  never mapped.
 
 Names are paths relative to the data directory; they come from layout.py.
 """
@@ -20,6 +21,7 @@ import errno
 import fcntl
 import os
 import shutil
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -27,6 +29,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from flightstore_proto.errors import DataDirError
+from flightstore_server.storage import layout
 
 # Linux takes at most IOV_MAX pieces in one writev.
 _PIECES_MAX = 1024
@@ -51,10 +54,13 @@ class Files(Protocol):
     def create(self, name: str) -> AppendFile: ...
     def open_append(self, name: str) -> AppendFile: ...
     def publish(self, temporary: str, name: str) -> None: ...
+    def set_aside(self, name: str, to: str) -> None: ...
     def link(self, name: str, destination: Path) -> None: ...
     def remove(self, name: str) -> None: ...
     def truncate(self, name: str, size: int) -> None: ...
     def sync_dir(self, name: str) -> None: ...
+    def settle(self, name: str) -> None: ...
+    def exists(self, name: str) -> bool: ...
     def list_dir(self, name: str) -> list[str]: ...
     def walk(self, name: str) -> Iterator[str]: ...
     def size(self, name: str) -> int: ...
@@ -72,7 +78,7 @@ class DiskFile:
         self.size = os.fstat(self._fd).st_size
 
     def write(self, pieces: Sequence[pa.Buffer | bytes | memoryview]) -> None:
-        """Append all of `pieces`. A full disk shows as a short count first, so counts are checked."""
+        """Append all of `pieces`. A full disk shows as a short count first: counts are checked."""
         rest = [view for view in (memoryview(p).cast("B") for p in pieces) if len(view)]
         while rest:
             written = os.writev(self._fd, rest[:_PIECES_MAX])
@@ -103,17 +109,21 @@ class Disk:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._lock_fd: int | None = None
+        self._making = threading.Lock()
 
     def make_dir(self, name: str) -> None:
         """Create the directory and those above it, durably."""
         missing: list[Path] = []
         path = self.root / name
-        while not path.exists():
-            missing.append(path)
-            path = path.parent
-        for made in reversed(missing):
-            made.mkdir(mode=0o750, exist_ok=True)
-            _sync_dir(made.parent)
+        # One at a time: a directory that another thread has made, but not yet synced, is not
+        # durable.
+        with self._making:
+            while not path.exists():
+                missing.append(path)
+                path = path.parent
+            for made in reversed(missing):
+                made.mkdir(mode=0o750, exist_ok=True)
+                _sync_dir(made.parent)
 
     def create(self, name: str) -> DiskFile:
         """A new, empty file; one left behind under that name by a crash is replaced."""
@@ -128,6 +138,12 @@ class Disk:
         target = self.root / name
         os.rename(self.root / temporary, target)
         _sync_dir(target.parent)
+
+    def set_aside(self, name: str, to: str) -> None:
+        """Move the file `name` out of the way, durably; nothing is there under `to` yet."""
+        self.make_dir(os.path.dirname(to))
+        self.publish(name, to)
+        _sync_dir((self.root / name).parent)
 
     def link(self, name: str, destination: Path) -> None:
         """The file `name` also under `destination`: by a hard link, or by a synced copy."""
@@ -156,6 +172,22 @@ class Disk:
 
     def sync_dir(self, name: str) -> None:
         _sync_dir(self.root / name)
+
+    def settle(self, name: str) -> None:
+        """Have the next read of the file see what the disk holds, and the disk hold what it sees.
+
+        A killed process may leave bytes that were never synced. After a failed sync the kernel even
+        keeps showing bytes that the disk never got; dropping them from its cache ends that.
+        """
+        fd = os.open(self.root / name, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        finally:
+            os.close(fd)
+
+    def exists(self, name: str) -> bool:
+        return (self.root / name).exists()
 
     def list_dir(self, name: str) -> list[str]:
         return sorted(os.listdir(self.root / name))
@@ -208,7 +240,7 @@ def _sync_dir(path: Path) -> None:
 
 
 def open_root(path: Path) -> Disk:
-    """The data directory at `path`, created if need be. Raises DataDirError saying which and why."""
+    """The data directory at `path`, created if need be. Raises DataDirError, saying why not."""
     try:
         path.mkdir(mode=0o750, parents=True, exist_ok=True)
         probe = path / ".write-probe"
@@ -220,6 +252,38 @@ def open_root(path: Path) -> Disk:
             "Check that it is a directory this user may write to, or choose another --data-dir."
         ) from error
     return Disk(path.resolve())
+
+
+def existing_root(path: Path) -> Disk:
+    """The data directory at `path`. Raises DataDirError if there is none."""
+    if not any((path / name).is_dir() for name in (layout.LOG_DIR, layout.SEGMENTS_DIR)):
+        raise DataDirError(f"{path} is not a data directory of flightstore; name it by --data-dir.")
+    return Disk(path.resolve())
+
+
+def new_root(path: Path) -> Disk:
+    """A new, empty directory at `path`. Raises DataDirError if there is something, or it fails."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=0o750)
+        _sync_dir(path.parent)
+    except OSError as error:
+        raise DataDirError(
+            f"The directory {path} cannot be created: {error.strerror or error}. Name one that "
+            "does not exist yet, in a place this user may write to."
+        ) from error
+    return Disk(path.resolve())
+
+
+def rename_root(old: Path, new: Path) -> None:
+    """Give a finished directory its final name, durably."""
+    old.rename(new)
+    _sync_dir(new.parent)
+
+
+def remove_root(path: Path) -> None:
+    """Remove a directory that was begun and will not be finished, as far as that is possible."""
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def resident_bytes() -> int:

@@ -4,9 +4,11 @@
     catalog.sqlite                          which series and segments exist
     log/<first LSN>.log                     the write-ahead log
     tmp/<segment id>.arrow                  segments being written
+    damaged/                                what `flightstore repair` took out, under its old names
     segments/dataset=candles/exchange=binance/symbol=BTC%2FUSDT/timeframe=1m/2024-17.arrow
 
-The segment folders are Hive style, so polars, DuckDB or pyarrow read a directory without the server.
+The segment folders are Hive style, so polars, DuckDB or pyarrow read a directory without the
+server.
 """
 
 from __future__ import annotations
@@ -20,6 +22,10 @@ CATALOG = "catalog.sqlite"
 LOG_DIR = "log"
 TMP_DIR = "tmp"
 SEGMENTS_DIR = "segments"
+DAMAGED_DIR = "damaged"
+SALVAGED_LOG = f"{TMP_DIR}/salvaged.log"
+# SQLite's own companions of the catalog.
+CATALOG_FILES = (CATALOG, CATALOG + "-wal", CATALOG + "-shm")
 _LOG_SUFFIX = ".log"
 
 
@@ -55,6 +61,16 @@ def series_dir(dataset: str, instrument: Instrument, timeframe: str) -> str:
 
 def segment_file(folder: str, period: str, segment_id: int) -> str:
     return f"{folder}/{period}-{segment_id}.arrow"
+
+
+def damaged(name: str, number: int) -> str:
+    """Where `name` is kept once it is damaged; `number` tells repeated finds apart."""
+    return f"{DAMAGED_DIR}/{number}/{name}"
+
+
+def period_of(file: str) -> str:
+    """The period in a segment's file name."""
+    return file.rpartition("/")[2].rpartition("-")[0]
 
 
 def segment_id(file: str) -> int | None:

@@ -1,7 +1,7 @@
 """Sorted rows: the key, its order, and merging by it.
 
-The key is `ts`, or `(ts, length(id), id)`, which sorts numeric ids numerically without parsing them.
-Where rows share a key, the one that comes later in log order wins.
+The key is `ts`, or `(ts, length(id), id)`, which sorts numeric ids numerically without parsing
+them. Where rows share a key, the one that comes later in log order wins.
 """
 
 from __future__ import annotations
@@ -22,6 +22,11 @@ def ts_of(batch: pa.RecordBatch) -> Int64s:
     if not len(column):
         return np.empty(0, np.int64)
     return np.frombuffer(column.buffers()[1], np.int64, len(column), column.offset * 8)
+
+
+def _positions(at: Int64s) -> pa.Array:
+    """Row numbers as Arrow wants them. pa.array() would import pandas to ask whether it is one."""
+    return pa.Array.from_buffers(pa.int64(), len(at), [None, pa.py_buffer(at)])
 
 
 def is_sorted_and_distinct(batch: pa.RecordBatch, *, key_has_id: bool) -> bool:
@@ -48,7 +53,7 @@ def _ids_rise(batch: pa.RecordBatch, at: Int64s) -> bool:
     same = at[after == before]
     if not len(same):
         return True
-    rising = pc.greater(ids.take(pa.array(same + 1)), ids.take(pa.array(same)))
+    rising = pc.greater(ids.take(_positions(same + 1)), ids.take(_positions(same)))
     return bool(pc.all(rising).as_py())
 
 
@@ -74,7 +79,7 @@ def merge(runs: Sequence[pa.RecordBatch], *, key_has_id: bool) -> pa.RecordBatch
     order = order[_last_of_each_key(rows, order, key_has_id=key_has_id)]
     if len(order) == rows.num_rows and _is_identity(order):
         return rows
-    return rows.take(pa.array(order))
+    return rows.take(_positions(order))
 
 
 def _order_ties(rows: pa.RecordBatch, order: Int64s) -> Int64s:
@@ -88,9 +93,11 @@ def _order_ties(rows: pa.RecordBatch, order: Int64s) -> Int64s:
     if not len(places):
         return order
     picked = order[places]
-    ids = rows.column("id").take(pa.array(picked))
+    ids = rows.column("id").take(_positions(picked))
+    lengths = pa.Array.from_buffers(pa.int32(), len(ids), [None, pa.py_buffer(_lengths(ids))])
+    turns = _positions(np.arange(len(places), dtype=np.int64))
     keys = pa.table(
-        {"ts": ts[places], "length": _lengths(ids), "id": ids, "turn": np.arange(len(places))}
+        [_positions(ts[places]), lengths, ids, turns], names=["ts", "length", "id", "turn"]
     )
     # Groups of one ts are contiguous in `places`, so sorting all of them by ts first keeps each
     # group where it stands.
@@ -108,7 +115,8 @@ def _last_of_each_key(
     if key_has_id and same.any():
         places = np.flatnonzero(same)
         ids = rows.column("id")
-        equal = pc.equal(ids.take(pa.array(order[places])), ids.take(pa.array(order[places + 1])))
+        before, after = _positions(order[places]), _positions(order[places + 1])
+        equal = pc.equal(ids.take(before), ids.take(after))
         same[places] = equal.to_numpy(zero_copy_only=False)
     return np.append(~same, True)
 

@@ -66,3 +66,15 @@ def recorded() -> Path:
     if not folder.is_dir():
         pytest.skip(f"NO RECORDED DATA: {folder} is absent, see FLIGHTSTORE_TEST_DATA")
     return folder
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Callable[..., Path]:
+    """Write a file and return its path."""
+
+    def write(content: str | bytes, name: str = "x.csv") -> Path:
+        path = tmp_path / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    return write

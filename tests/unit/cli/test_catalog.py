@@ -7,7 +7,7 @@ import json
 import pyarrow as pa
 import pytest
 
-from flightstore.cli.output import size
+from flightstore.cli.output import print_facts, size
 from flightstore.cli.values import plain_rows
 from flightstore_proto import flightstore_pb2 as pb
 from flightstore_proto.schemas import CATALOG
@@ -112,6 +112,11 @@ def test_candles_without_a_timeframe_are_asked_for_it(cli, db):
     for command in ("gaps", "coverage", "head", "tail"):
         assert cli(command, "a:B").err.startswith("error: Candles need --timeframe")
     assert db.connected is None
+
+
+def test_people_read_yes_and_no(capsys):
+    print_facts({"ready": True, "read_only": False})
+    assert capsys.readouterr().out == "ready      yes\nread_only  no\n"
 
 
 @pytest.mark.parametrize(

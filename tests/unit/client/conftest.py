@@ -132,12 +132,18 @@ class FakeServer(flight.FlightServerBase):
         return flight.GeneratorStream(answer.schema, self._sent(context, answer))
 
     def _sent(self, context: Any, answer: Stream) -> Iterator[Any]:
-        for batch, metadata in answer.batches:
-            if context.is_cancelled():
+        # A cancelled call is seen as a flag, or as a generator that is dropped while it waits.
+        whole = False
+        try:
+            for batch, metadata in answer.batches:
+                if context.is_cancelled():
+                    return
+                plain = batch.cast(answer.schema) if batch.schema != answer.schema else batch
+                yield plain if metadata is None else (plain, pa.py_buffer(metadata))
+            whole = True
+        finally:
+            if not whole:
                 self.cancelled.set()
-                return
-            plain = batch.cast(answer.schema) if batch.schema != answer.schema else batch
-            yield plain if metadata is None else (plain, pa.py_buffer(metadata))
 
     def do_put(self, context: Any, descriptor: Any, reader: Any, writer: Any) -> None:
         command = pb.WriteRequest.FromString(descriptor.command)

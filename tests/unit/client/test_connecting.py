@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 
 import pytest
+from pyarrow import flight
 
 import flightstore as fs
 from flightstore._address import resolve
@@ -69,7 +70,11 @@ def test_a_listener_that_never_answers_is_unavailable() -> None:
 
 
 def test_a_server_that_hangs_in_its_greeting_is_unavailable(server) -> None:
-    server.script.actions["health"] = lambda _: [server.release.wait()] and []
+    def hang(_body):
+        server.release.wait()
+        return []
+
+    server.script.actions["health"] = hang
     with pytest.raises(fs.Unavailable, match=r"within 0\.2 s"):
         fs.connect(server.uri, timeout=0.2, retry=fs.Retry(attempts=1))
 
@@ -118,3 +123,21 @@ def test_deadlines_and_retries_must_make_sense() -> None:
     with pytest.raises(fs.ConfigError, match="attempts"):
         fs.Retry(attempts=0)
     assert list(fs.Retry(attempts=3, backoff=1).pauses()) == [1, 2]
+
+
+def test_the_token_travels_as_a_bearer_header(fake, monkeypatch) -> None:
+    seen: list[list[str]] = []
+
+    class Listening(flight.ServerMiddlewareFactory):
+        def start_call(self, info, headers):
+            seen.append(headers.get("authorization", []))
+
+    server = fake.server(middleware={"seen": Listening()})
+    try:
+        fs.connect(server.uri, token="s3cret").close()
+        monkeypatch.setenv("FLIGHTSTORE_TOKEN", "from-env")
+        with fs.connect(server.uri) as db:
+            assert "from-env" not in repr(db)
+    finally:
+        server.stop()
+    assert seen == [["Bearer s3cret"], ["Bearer from-env"]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -13,6 +14,7 @@ import pyarrow as pa
 from flightstore.cli import output
 from flightstore.cli.loading import names, sending, times
 from flightstore.cli.loading.covering import Extent
+from flightstore.cli.loading.files import readable
 from flightstore.cli.loading.rows import Shape, storable
 from flightstore.cli.loading.sources import Source, open_source
 from flightstore.cli.progress import Progress
@@ -50,29 +52,47 @@ class Outcome:
 
 def run(plan: Plan, files: list[Path], writer: Any) -> Outcome:
     """Send all `files`, then what they cover."""
-    outcome = Outcome()
-    covers = [] if plan.covers is None else [plan.covers]
-    schema = BUILT_IN.get(plan.dataset)
     # Looked at before the first is sent: a wrong third file should not cost an hour.
     for path in files:
-        shape_of(open_source(path, plan.dataset, plan.kind), plan)
+        shape_of(_opened(path, plan), plan)
+    outcome = Outcome()
+    covers = [] if plan.covers is None else [plan.covers]
     for path in files:
-        source = open_source(path, plan.dataset, plan.kind)
-        shape = shape_of(source, plan)
-        for line in (*described(source, shape), *doubts(source, shape, plan.timeframe)):
-            output.remark(f"{path}: {line}")
-        extent = Extent()
-        with Progress(path.name, total=source.total) as progress:
-            tables = _tables(source, shape, plan, progress, extent)
-            schema = (
-                sending.send(writer, plan.instrument, tables, outcome.sent, plan.write) or schema
-            )
-            outcome.sent.settle(0)
-        outcome.empty_bars += shape.empty_bars
+        extent = _send_file(path, plan, writer, outcome)
         if plan.covers_file and (covered := extent.covers(plan.timeframe)) is not None:
             covers.append(covered)
-    sending.claim(writer, plan.instrument, schema, covers, outcome.sent, plan.write)
+    if covers:
+        schema = _schema(outcome, plan)
+        sending.claim(writer, plan.instrument, schema, covers, outcome.sent, plan.write)
     return outcome
+
+
+def _send_file(path: Path, plan: Plan, writer: Any, outcome: Outcome) -> Extent:
+    source = _opened(path, plan)
+    shape = shape_of(source, plan)
+    for line in (*described(source, shape), *doubts(source, shape, plan.timeframe)):
+        output.remark(f"{path}: {line}")
+    extent = Extent()
+    with Progress(path.name, total=source.total) as progress:
+        tables = _tables(source, shape, plan, progress, extent)
+        sending.send(writer, plan.instrument, tables, outcome.sent, plan.write)
+    outcome.empty_bars += shape.empty_bars
+    return extent
+
+
+def _opened(path: Path, plan: Plan) -> Source:
+    with _naming(path):
+        return open_source(path, plan.dataset, plan.kind)
+
+
+def _schema(outcome: Outcome, plan: Plan) -> pa.Schema:
+    schema = outcome.sent.schema or BUILT_IN.get(plan.dataset)
+    if schema is None:
+        raise BadRequest(
+            f"There are no rows to tell the columns of {plan.dataset} by, so no range can be "
+            "declared covered."
+        )
+    return schema
 
 
 def _tables(
@@ -84,20 +104,28 @@ def _tables(
             progress.advance(batch.num_rows, done=done)
 
     for chunk in sending.chunks(batches(), plan.chunk_rows):
-        try:
+        with _naming(source.path):
             rows = shape.rows(chunk)
-        except BadRequest as error:
-            raise type(error)(f"{source.path}: {error.message}") from error
         extent.add(rows)
         yield rows
 
 
 def shape_of(source: Source, plan: Plan) -> Shape:
     """How the rows of `source` become rows of the dataset. Raises BadRequest if it is not clear."""
-    try:
+    with _naming(source.path):
         return _shape_of(source, plan)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Put the file's name in front of what is wrong with it."""
+    try:
+        with readable(path):
+            yield
     except BadRequest as error:
-        raise type(error)(f"{source.path}: {error.message}") from error
+        if str(path) in error.message:
+            raise
+        raise type(error)(f"{path}: {error.message}") from error
 
 
 def _shape_of(source: Source, plan: Plan) -> Shape:
@@ -110,6 +138,8 @@ def _shape_of(source: Source, plan: Plan) -> Shape:
     _check_one_symbol(source, columns)
     if plan.dataset not in BUILT_IN:
         columns = _all_columns(source, columns)
+        if unknown := sorted(plan.types.keys() - columns.keys()):
+            raise BadRequest(f"--types names {unknown[0]!r}; there is {', '.join(columns)}.")
     sample = source.sample.column(columns["ts"]).combine_chunks()
     reading = times.reading_of(sample, plan.time_unit, plan.zone)
     return Shape(plan.dataset, columns, reading, plan.number_ids, plan.types)

@@ -21,6 +21,7 @@ class Sent:
     rows: int = 0
     duplicates: int = 0
     lsn: int = 0
+    schema: pa.Schema | None = None  # of the last rows
     pending: deque[Any] = field(default_factory=deque)
 
     def settle(self, most: int) -> None:
@@ -52,28 +53,27 @@ def send(
     tables: Iterable[pa.Table],
     sent: Sent,
     options: Mapping[str, Any],
-) -> pa.Schema | None:
-    """Write `tables` to `instrument`, holding a few of them at a time; returns their schema."""
-    schema = None
+) -> None:
+    """Write `tables` to `instrument`, a few at a time, and wait until all are acknowledged."""
     for table in tables:
         sent.settle(_IN_FLIGHT - 1)
         sent.pending.append(writer.write(instrument, table, **options))
-        schema = table.schema
-    return schema
+        sent.schema = table.schema
+    sent.settle(0)
 
 
 def claim(
     writer: Any,
     instrument: str,
-    schema: pa.Schema | None,
+    schema: pa.Schema,
     covers: Sequence[tuple[int, int]],
     sent: Sent,
     options: Mapping[str, Any],
 ) -> None:
-    """Declare `covers` complete, once every row is acknowledged: before, it might not be so."""
+    """Declare `covers` complete, in a write of no rows.
+
+    To be called once every row is acknowledged: before, it might not be so.
+    """
+    ranges = [(format_ns(start), format_ns(end)) for start, end in covers]
+    sent.pending.append(writer.write(instrument, schema.empty_table(), covers=ranges, **options))
     sent.settle(0)
-    if covers and schema is not None:
-        ranges = [(format_ns(start), format_ns(end)) for start, end in covers]
-        empty = schema.empty_table()
-        sent.pending.append(writer.write(instrument, empty, covers=ranges, **options))
-        sent.settle(0)

@@ -25,6 +25,7 @@ _WORDS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nan
 # A number of each unit that means a day from 1973 to 5138.
 _UPPER = {"s": 10**11, "ms": 10**14, "us": 10**17, "ns": 2**63}
 _LOWEST = 10**8
+_DECIMALS = pa.decimal128(28, 9)
 
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 _DECIMAL = re.compile(r"[+-]?[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?")
@@ -76,6 +77,9 @@ class Reading:
         return pc.assume_timezone(naive.cast(pa.timestamp("ns")), self.zone).cast(UTC_NS)
 
     def _from_numbers(self, column: pa.ChunkedArray) -> pa.ChunkedArray:
+        if not _is_number(column.type):
+            kind = pa.int64() if self.kind == "whole" else _DECIMALS
+            column = pc.utf8_trim_whitespace(column.cast(pa.utf8())).cast(kind)
         if self.guessed:
             self._check_magnitude(column)
         scale = NS_PER_UNIT[self.unit]
@@ -88,10 +92,9 @@ class Reading:
         return whole.cast(pa.timestamp("ns")).cast(UTC_NS)
 
     def _check_magnitude(self, column: pa.ChunkedArray) -> None:
-        numbers = column.cast(pa.float64()) if self.kind == "decimal" else column
-        extremes = pc.min_max(numbers)
+        extremes = pc.min_max(column)
         for extreme in (extremes["min"].as_py(), extremes["max"].as_py()):
-            if extreme is not None and unit_of(extreme) != self.unit:
+            if unit_of(float(extreme)) != self.unit:
                 raise BadRequest(
                     f"The file starts with {_WORDS[self.unit]} and later says {extreme}: "
                     "split it, or settle it with --time-unit."
@@ -174,12 +177,16 @@ def _plain_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.replace_substring_regex(text, " ?(?:UTC|Z)$", "Z")
 
 
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+
 def _from_decimals(column: pa.ChunkedArray, scale: int) -> pa.ChunkedArray:
-    exact = pc.utf8_trim_whitespace(column.cast(pa.utf8())).cast(pa.decimal128(28, 9))
     if scale > 1:
+        # One digit fewer, as the product of 28 and 10 digits would need 39, one more than there is.
         factor = pa.scalar(Decimal(scale), pa.decimal128(10, 0))
-        exact = pc.multiply(exact.cast(pa.decimal128(27, 9)), factor)
-    return exact.cast(pa.int64())
+        column = pc.multiply(column.cast(pa.decimal128(27, 9)), factor)
+    return column.cast(pa.int64())
 
 
 def _from_floats(column: pa.ChunkedArray, scale: int) -> pa.ChunkedArray:

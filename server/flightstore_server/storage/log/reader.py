@@ -1,7 +1,8 @@
 """Reading the log back: what is intact, where it is torn, and whether it is damaged.
 
-A bad group at the very end of the last file is a torn write of an unacknowledged group; whoever opens
-the log for writing cuts it off. A bad group anywhere else is damage, and refused with file and offset.
+A bad group at the very end of the last file is a torn write of an unacknowledged group; whoever
+opens the log for writing cuts it off. A bad group anywhere else is damage, and refused with file
+and offset.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class LogEnd:
 
 
 def scan(files: Files, end: LogEnd, *, after_lsn: int = 0) -> Iterator[StoredRecord]:
-    """Every record with an LSN above `after_lsn`, in order; `end` tells afterwards where it stopped.
+    """Every record with an LSN above `after_lsn`, in order; `end` then tells where it stopped.
 
     Whole files that lie below `after_lsn` are not read. Raises Corrupt on damage.
     """
@@ -110,12 +111,12 @@ def _magic_end(view: memoryview, file: LogFile, *, last: bool) -> int:
 def _refuse_unless_torn(view: memoryview, file: LogFile, offset: int, *, last: bool) -> None:
     if not last:
         raise _damaged(file, offset, "a bad group with another log file after it")
-    follower = _next_intact(view, offset + 1)
+    follower = next_intact(view, offset + 1)
     if follower is not None:
         raise _damaged(file, offset, f"a bad group with an intact one after it, at {follower}")
 
 
-def _next_intact(view: memoryview, offset: int) -> int | None:
+def next_intact(view: memoryview, offset: int) -> int | None:
     """Where an intact group begins at or after `offset`. Groups are multiples of 8 bytes long."""
     start = offset + (-offset & 7)
     for position in range(start, len(view) - group.HEADER_BYTES + 1, 8):

@@ -1,6 +1,7 @@
 """Writing the log: append a group, sync it, begin new files, drop old ones.
 
-Used by one thread. Any failure to write or sync is final (see files.py): the caller must stop writing.
+Used by one thread. Any failure to write or sync is final (see files.py): the caller must stop
+writing.
 """
 
 from __future__ import annotations
@@ -48,7 +49,9 @@ class LogWriter:
             total -= self._files.size(found[0].name)
             if total < keep_bytes:
                 break
+            # One after the other, so that a crash never leaves a hole in the middle.
             self._files.remove(found.pop(0).name)
+            self._files.sync_dir(layout.LOG_DIR)
         return found[0].first_lsn
 
     def close(self) -> None:

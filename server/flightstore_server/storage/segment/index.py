@@ -1,7 +1,7 @@
 """A segment's index: where each of its record batches lies, what it spans, and its checksum.
 
-Kept in the catalog beside the file's name, so that a segment opens without parsing its footer, and a
-read touches only the batches it needs. 36 bytes per batch of at most 64 Ki rows.
+Kept in the catalog beside the file's name, so that a segment opens without parsing its footer, and
+a read touches only the batches it needs. 36 bytes per batch of at most 64 Ki rows.
 """
 
 from __future__ import annotations

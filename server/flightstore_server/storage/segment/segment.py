@@ -13,8 +13,8 @@ class Segment:
 
     `visible` are the half-open row ranges that deletes have left; None is all of them. `rows`,
     `min_ts` and `max_ts` speak of the visible rows. `max_lsn` is the newest write in it: where two
-    segments hold the same key, the higher one wins. `bulk_lsn` is the log record that names the file
-    instead of carrying its rows, 0 if none does.
+    segments hold the same key, the higher one wins. `bulk_lsn` is the log record that names the
+    file instead of carrying its rows, 0 if none does.
     """
 
     id: int

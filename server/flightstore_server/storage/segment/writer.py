@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
@@ -12,8 +12,9 @@ from flightstore_server.storage import layout
 from flightstore_server.storage.checksum import crc_of
 from flightstore_server.storage.files import AppendFile, Files
 from flightstore_server.storage.rows import ts_of
-from flightstore_server.storage.segment import index
+from flightstore_server.storage.segment import index, trailer
 from flightstore_server.storage.segment.segment import Segment
+from flightstore_server.storage.segment.trailer import SeriesIdentity, Trailer
 
 UNCOMPRESSED = ""
 ZSTD = "zstd"
@@ -24,8 +25,7 @@ class SegmentName:
     """Where a new segment goes."""
 
     id: int
-    series: int
-    folder: str
+    series: SeriesIdentity
     period: str
 
 
@@ -91,20 +91,21 @@ def write_segment(
     store only once the catalog or the log names it.
     """
     temporary = layout.temporary(name.id)
-    target = layout.segment_file(name.folder, name.period, name.id)
+    target = layout.segment_file(name.series.folder, name.period, name.id)
+    about = Trailer(name.id, name.series, max_lsn, codec, head_crc=0, index=b"")
     file = files.create(temporary)
     try:
-        entries, checksum = _write_batches(file, pieces_of(batches), codec)
+        entries, checksum = _write_batches(file, pieces_of(batches), about)
         file.sync()
         size = file.size
     finally:
         file.close()
-    files.make_dir(name.folder)
+    files.make_dir(name.series.folder)
     files.publish(temporary, target)
     rows = sum(entry.rows for entry in entries)
     return Segment(
         id=name.id,
-        series=name.series,
+        series=name.series.series,
         file=target,
         rows=rows,
         min_ts=entries[0].first_ts,
@@ -122,23 +123,24 @@ def write_segment(
 
 def _file_head(schema: pa.Schema) -> bytes:
     """What an Arrow IPC file begins with: magic, padding, schema message."""
-    return b"ARROW1\0\0" + schema.serialize().to_pybytes()
+    message: bytes = schema.serialize().to_pybytes()
+    return b"ARROW1\0\0" + message
 
 
 def _write_batches(
-    file: AppendFile, batches: Iterable[pa.RecordBatch], codec: str
+    file: AppendFile, batches: Iterable[pa.RecordBatch], about: Trailer
 ) -> tuple[list[index.BatchEntry], int]:
     sink = _Sink(file)
-    options = pa.ipc.IpcWriteOptions(compression=codec or None)
+    options = pa.ipc.IpcWriteOptions(compression=about.codec or None)
     entries: list[index.BatchEntry] = []
-    writer = None
+    writer, head_crc = None, 0
     for batch in batches:
         offset = sink.position
         if writer is None:
             # Arrow writes the file's head together with the first batch; we want them apart.
             head = _file_head(batch.schema)
             sink.expect(head)
-            offset = len(head)
+            offset, head_crc = len(head), sink.crc
             writer = pa.ipc.new_file(sink, batch.schema, options=options)
         writer.write_batch(batch)
         checksum = sink.drain()
@@ -150,6 +152,10 @@ def _write_batches(
         )
     if writer is None:
         raise ValueError("a segment holds at least one row")
+    about = replace(about, head_crc=head_crc, index=index.encode(entries))
+    # Made anew: an empty slice of text would write the offsets of all the rows it is a slice of.
+    empty = pa.RecordBatch.from_pylist([], batch.schema)
+    writer.write_batch(empty, custom_metadata=trailer.custom_metadata(about))
     writer.close()
     sink.drain()
     return entries, sink.crc

@@ -1,0 +1,77 @@
+# Everything a fresh machine needs is Python 3.11 or later, make, and a package index that pip can reach.
+#
+#   make demo   start a server, write and read market data, show how fast
+#   make test   what a change has to pass: style, types, layers, tests
+#
+# Both set up .venv by themselves, again whenever pyproject.toml changes. Remove it with `make clean`.
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+PYTHONS := python3 python3.14 python3.13 python3.12 python3.11
+PYTEST := $(BIN)/python -m pytest
+
+.DEFAULT_GOAL := test
+.DELETE_ON_ERROR:
+.PHONY: demo test check test-nightly test-release test-reference bench bench-quick proto format clean
+
+demo: $(READY)
+	$(BIN)/flightstore demo
+
+test: check
+	$(PYTEST)
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# The same tests for longer, and those marked `nightly`.
+test-nightly: $(READY)
+	$(PYTEST) --profile=nightly
+
+test-release: $(READY)
+	$(PYTEST) --profile=release
+
+# On a machine that has everything: a test that cannot run there is a failure.
+test-reference: $(READY)
+	$(PYTEST) --no-skips
+
+# Speed, as ratios of one run; a quick run shows that the measurements work, and little else.
+bench: $(READY)
+	$(BIN)/python -m bench
+
+bench-quick: $(READY)
+	$(BIN)/python -m bench --quick
+
+# The generated code is committed; tests/test_tidy.py fails when it is out of date.
+proto: $(READY)
+	cd proto/flightstore_proto && $(abspath $(BIN))/python -m grpc_tools.protoc -I. \
+		--python_out=. --pyi_out=. flightstore.proto
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# pip understands dependency groups since 25.1; the one that venv brings may be older.
+$(READY): pyproject.toml
+	@python=; for candidate in $(PYTHONS); do \
+		if "$$candidate" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+			python=$$candidate; break; \
+		fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+		echo "flightstore needs Python 3.11 or later with the venv module; none of these is one:" >&2; \
+		echo "  $(PYTHONS)" >&2; \
+		exit 1; \
+	fi; \
+	echo "Setting up $(VENV) with $$python"; \
+	"$$python" -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --editable '.[all]' --group dev
+	@touch $@

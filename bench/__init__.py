@@ -1,0 +1,1 @@
+"""The speed of flightstore, as ratios of two things measured in one run. See README.md."""

@@ -1,0 +1,63 @@
+"""Reading the last 100 rows of one of 7,700 series, another one each time.
+
+Against a DoGet of no rows from a bare Flight server: what a round trip costs on this machine.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+
+import pyarrow.flight as fl
+
+import flightstore as fs
+from bench import floors, inputs, read_many
+from bench.figures import Figure, compared, in_ms
+from bench.measure import alternating_calls, ratio
+from bench.processes import flightstore, floor
+from bench.session import Session
+
+_BLOCK = 25
+
+
+def run(session: Session) -> Iterator[Figure]:
+    data = session.fresh("tail")
+    with (
+        flightstore(data) as server,
+        floor([str(data)]) as bare,
+        server.client() as db,
+        fl.FlightClient(bare.uri) as client,
+    ):
+        read_many.store(db)
+        db.candles("*", "1d", columns=["close"], output="arrow")  # files are open, as in service
+        yield from _compare(session, db, client)
+
+
+def _compare(session: Session, db: fs.Client, client: fl.FlightClient) -> Iterator[Figure]:
+    taken = alternating_calls(
+        session.pick(3_000, 1_000),
+        {
+            "empty": lambda: floors.read(client, "empty"),
+            "polars": _tails(db, "polars"),
+            "arrow": _tails(db, "arrow"),
+        },
+        block=_BLOCK,
+    )
+    empty = taken["empty"]
+    for output, most in (("polars", 1.6), ("arrow", None)):
+        yield compared(
+            f"median time as {output}, of an empty DoGet's",
+            ratio(taken[output], empty, block=_BLOCK),
+            at_most=most,
+            note=in_ms(empty=empty, ours=taken[output]),
+        )
+
+
+def _tails(db: fs.Client, output: str) -> Callable[[], object]:
+    draw = random.Random(1)
+
+    def tail() -> object:
+        name = inputs.wide_name(draw.randrange(inputs.WIDE_SERIES))
+        return db.candles(name, "1d", tail=100, output=output)
+
+    return tail

@@ -1,0 +1,74 @@
+"""What one writer did, and what a store that was killed may therefore hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tests.support.rows import MINUTE, NOON_2024
+
+MINUTES = 8_192
+Values = NDArray[np.float64]  # one per minute; NaN where there is no bar
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Bars of consecutive minutes with one value; None deletes them."""
+
+    first: int
+    count: int
+    value: float | None
+
+    @property
+    def times(self) -> NDArray[np.int64]:
+        return (np.arange(self.first, self.first + self.count) * MINUTE) + NOON_2024
+
+    def apply(self, values: Values) -> Values:
+        changed = values.copy()
+        changed[self.first : self.first + self.count] = (
+            np.nan if self.value is None else self.value
+        )
+        return changed
+
+
+@dataclass(slots=True)
+class Ledger:
+    """The acknowledged state of one series, and changes that were sent and not acknowledged.
+
+    A writer's changes are applied in order, each whole or not at all, so a store may hold the
+    acknowledged state and any number of the first changes after it, and nothing else.
+    """
+
+    instrument: str
+    acknowledged: Values = field(default_factory=lambda: np.full(MINUTES, np.nan))
+    sent: list[Change] = field(default_factory=list)
+    acknowledgements: int = 0
+
+    def confirm(self) -> None:
+        """The oldest change that was sent is acknowledged."""
+        self.acknowledged = self.sent.pop(0).apply(self.acknowledged)
+        self.acknowledgements += 1
+
+    def possible(self) -> Iterator[Values]:
+        state = self.acknowledged
+        yield state
+        for change in self.sent:
+            state = change.apply(state)
+            yield state
+
+    def settle(self, found: Values) -> None:
+        """Compare with what was `found`, from which it then goes on. Fails if it cannot be."""
+        if any(np.array_equal(found, state, equal_nan=True) for state in self.possible()):
+            self.acknowledged, self.sent = found, []
+            return
+        wrong = np.flatnonzero(
+            ~((found == self.acknowledged) | (np.isnan(found) & np.isnan(self.acknowledged)))
+        )
+        raise AssertionError(
+            f"{self.instrument}: {len(wrong)} minutes from {wrong[:5]} on hold "
+            f"{found[wrong[:5]]}, acknowledged were {self.acknowledged[wrong[:5]]}; "
+            f"unacknowledged: {self.sent}"
+        )

@@ -1,0 +1,103 @@
+"""kill -9 at random moments loses nothing that was acknowledged, and invents nothing."""
+
+from __future__ import annotations
+
+import random
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import flightstore as fs
+from tests.crash.ledger import MINUTES, Ledger, Values
+from tests.crash.writing import Progress, WriterThread
+from tests.support.rows import MINUTE, NOON_2024
+from tests.support.seeds import generator, scaled
+from tests.support.server_process import ServerProcess, toml
+
+WRITERS = 8
+
+
+def _configuration(rng: random.Random) -> str:
+    """Limits so small that flushes, compactions and new log files happen all the time."""
+    return toml(
+        {
+            "log": {"file_bytes": rng.choice([4_096, 65_536]), "keep_bytes": 0, "keep_seconds": 0},
+            "flush": {"records": rng.choice([10, 50]), "memory_bytes": 50_000},
+            "segments": {
+                "bulk_put_bytes_min": 262_144,
+                "rows_max": rng.choice([500, 5_000]),
+                "compact_segments_min": 2,
+                "compact_small_rows": 1_000,
+                "cold_age_days": rng.choice([0.0, 1.0]),
+            },
+        }
+    )
+
+
+def test_killed_servers_keep_what_they_acknowledged_and_nothing_else(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    rng = generator("kill loop")
+    kills = scaled(request.config, ci=100, nightly=10_000)
+    ledgers = [Ledger(f"binance:WRITER{n}/USDT") for n in range(WRITERS)]
+    server = ServerProcess(tmp_path / "data", _configuration(rng))
+    errors: set[type] = set()
+    try:
+        for cycle in range(kills):
+            server.configure(_configuration(rng))
+            _start(server, rng)
+            for ledger in ledgers:
+                ledger.settle(_found(server.uri, ledger.instrument))
+            if cycle < kills - 1:
+                errors |= _write_until_killed(server, ledgers, rng)
+        assert sum(ledger.acknowledgements for ledger in ledgers) > kills
+        # The stream's end may be seen before the server's: both say that it is gone.
+        assert errors <= {fs.Unavailable}
+    finally:
+        server.kill()
+
+
+def _start(server: ServerProcess, rng: random.Random) -> None:
+    """Start it; sometimes kill it while it recovers, and start it again."""
+    while rng.random() < 0.1:
+        server.launch()
+        threading.Event().wait(rng.uniform(0.2, 0.6))  # a random moment, nothing is waited for
+        server.kill()
+    server.start()
+
+
+def _write_until_killed(
+    server: ServerProcess, ledgers: list[Ledger], rng: random.Random
+) -> set[type]:
+    progress = Progress()
+    threads = [
+        WriterThread(server.uri, ledger, random.Random(rng.random()), progress)
+        for ledger in ledgers
+    ]
+    for thread in threads:
+        thread.start()
+    progress.wait_for(rng.randrange(1, 300), writers=WRITERS)
+    server.kill()
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive(), f"{thread.name} did not notice that the server is gone"
+    return {type(thread.error) for thread in threads}
+
+
+def _found(uri: str, instrument: str) -> Values:
+    """The bars of one series, one value per minute."""
+    with fs.connect(uri) as db:
+        try:
+            table = db.candles(instrument, "1m", output="arrow")
+        except (fs.UnknownInstrument, fs.UnknownDataset):
+            return np.full(MINUTES, np.nan)
+    ts = table.column("ts").to_numpy().astype(np.int64)
+    close = table.column("close").to_numpy()
+    assert (np.diff(ts) > 0).all(), f"{instrument} holds a row twice or out of order"
+    for name, offset in (("open", -0.25), ("high", 1.0), ("low", -1.0)):
+        assert (table.column(name).to_numpy() == close + offset).all(), "a row is torn"
+    values = np.full(MINUTES, np.nan)
+    values[(ts - NOON_2024) // MINUTE] = close
+    return values

@@ -1,0 +1,70 @@
+"""Reads a series of a store in several ways and compares each with the model."""
+
+from __future__ import annotations
+
+import random
+
+import pyarrow as pa
+import pytest
+from tests.model.expected import MINUTES, START, Row, SeriesModel, runs
+from tests.support import stores
+from tests.support.rows import MINUTE, bars_of, trades_of
+from tests.support.stores import NOW
+
+from flightstore_proto.errors import UnknownDataset, UnknownInstrument
+from flightstore_server.engine.coverage import gaps
+from flightstore_server.engine.reads import count_rows
+from flightstore_server.engine.store import Store
+
+
+def compare(
+    store: Store, series: SeriesModel, rng: random.Random, *, snapshot: str = ""
+) -> None:
+    """Everything there is to know of one series, and one read of each kind."""
+    words = {"dataset": series.dataset, "instrument": series.instrument}
+    words |= {"timeframe": series.timeframe, "snapshot": snapshot}
+    if not series.exists:
+        with pytest.raises((UnknownInstrument, UnknownDataset)):
+            stores.read(store, **words)
+        return
+    whole = series.between(0, MINUTES)
+    assert _rows(series, stores.read(store, **words)) == whole
+    first = rng.randrange(MINUTES)
+    last = rng.randrange(first, MINUTES + 1)
+    span = {"start": START + first * MINUTE, "end": START + last * MINUTE}
+    part = series.between(first, last)
+    assert _rows(series, stores.read(store, **words, **span)) == part
+    count = rng.randrange(1, 40)
+    assert _rows(series, stores.read(store, **words, **span, limit=count)) == part[:count]
+    assert _rows(series, stores.read(store, **words, **span, tail=count)) == part[-count:]
+    _compare_knowledge(store, series, first, last, snapshot)
+
+
+def _compare_knowledge(
+    store: Store, series: SeriesModel, first: int, last: int, snapshot: str
+) -> None:
+    view = store.reader.view(series.dataset, series.instrument, series.timeframe, snapshot)
+    start, end = START + first * MINUTE, START + last * MINUTE
+    assert count_rows(view, store.segments, start, end) == len(series.between(first, last))
+    covered = [((a - START) // MINUTE, (b - START) // MINUTE) for a, b in view.coverage]
+    assert covered == runs(sorted(series.covered))
+    found = gaps(view, store.segments, start, end, now_ns=NOW)
+    minutes = [((g.start - START) // MINUTE, (g.end - START) // MINUTE) for g in found]
+    assert minutes == series.gaps(first, last)
+    if series.dataset == "candles":
+        assert [g.bars for g in found] == [b - a for a, b in minutes]
+
+
+def _rows(series: SeriesModel, batches: list[pa.RecordBatch]) -> list[Row]:
+    if series.dataset == "candles":
+        return list(bars_of(batches))
+    if series.dataset == "trades":
+        return list(trades_of(batches))
+    return [row for batch in batches for row in _own_rows(batch)]
+
+
+def _own_rows(batch: pa.RecordBatch) -> list[Row]:
+    ts = batch.column("ts").cast(pa.int64()).to_pylist()
+    grown = "y" in batch.schema.names
+    second = batch.column("y").to_pylist() if grown else [None] * len(ts)
+    return list(zip(ts, batch.column("x").to_pylist(), second, strict=True))

@@ -1,0 +1,77 @@
+"""The memtable: whatever the order of appends, reads and folds, the rows are those of a dict."""
+
+from __future__ import annotations
+
+from threading import RLock
+
+import pyarrow as pa
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.support.rows import bars_of, candles, own
+
+from flightstore_server.engine import memtable
+from flightstore_server.engine.memtable import Memtable
+
+RUNS = st.lists(
+    st.tuples(st.sets(st.integers(0, 60), max_size=10).map(sorted), st.integers(1, 10**6)),
+    max_size=15,
+)
+
+
+def _rows(table: Memtable) -> list[tuple[int, float]]:
+    return bars_of(table.view().sorted_chunks())
+
+
+@given(RUNS, st.sets(st.integers(0, 14)))
+def test_the_last_append_wins_whenever_somebody_reads(
+    runs: list[tuple[list[int], int]], reads_after: set[int]
+) -> None:
+    table, expected = Memtable(False, RLock()), {}
+    for number, (times, value) in enumerate(runs):
+        table.append(candles(times, float(value)), number + 1, 100)
+        expected.update(dict.fromkeys(times, float(value)))
+        if number in reads_after:
+            assert _rows(table) == sorted(expected.items())
+    assert _rows(table) == sorted(expected.items())
+
+
+@given(RUNS, st.integers(0, 14))
+def test_a_view_stays_as_it_was(runs: list[tuple[list[int], int]], taken_after: int) -> None:
+    table, expected, view = Memtable(False, RLock()), {}, None
+    for number, (times, value) in enumerate(runs):
+        table.append(candles(times, float(value)), number + 1, 100)
+        if number <= taken_after:
+            expected.update(dict.fromkeys(times, float(value)))
+        if number == taken_after:
+            view = table.view()
+    if view is not None:
+        _rows(table)  # somebody else folds meanwhile
+        assert bars_of(view.sorted_chunks()) == sorted(expected.items())
+
+
+@given(RUNS, st.integers(-1, 61), st.integers(-1, 61))
+def test_a_cut_leaves_the_rows_outside(
+    runs: list[tuple[list[int], int]], start: int, end: int
+) -> None:
+    table, expected = Memtable(False, RLock()), {}
+    for number, (times, value) in enumerate(runs):
+        table.append(candles(times, float(value)), number + 1, 100)
+        expected.update(dict.fromkeys(times, float(value)))
+    kept = table.without(start, end)
+    assert _rows(kept) == sorted((t, v) for t, v in expected.items() if not start <= t < end)
+
+
+def test_many_small_appends_are_folded_by_the_writer() -> None:
+    table = Memtable(False, RLock())
+    for number in range(memtable.PENDING_MAX):
+        table.append(candles([number]), number + 1, 100)
+    assert table.pending == []
+
+
+def test_rows_from_before_a_column_was_added_are_kept() -> None:
+    table = Memtable(False, RLock())
+    table.append(own([1, 3], x=[1.0, 3.0]), 1, 100)
+    table.append(own([2, 3], x=[2.0, 4.0], y=["b", "c"]), 2, 100)
+    rows = pa.Table.from_batches(table.view().sorted_chunks())
+    assert rows.column("x").to_pylist() == [1.0, 2.0, 4.0]
+    assert rows.column("y").to_pylist() == [None, "b", "c"]
