@@ -278,6 +278,23 @@ def test_the_shipped_retention_example_has_every_key() -> None:
     RetentionSection.model_validate(example)
 
 
+DOCUMENTS = sorted(
+    path
+    for folder in ("*.md", "proto/*.md", "server/*.md", "tests/*.md")
+    for path in ROOT.glob(folder)
+)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=named)
+def test_documents_name_files_that_exist(document: Path) -> None:
+    text = document.read_text()
+    links = [document.parent / link for link in re.findall(r"\]\((?!http)([^)#]+)", text)]
+    quoted = re.findall(r"`((?:tests|config|proto|client|server)/[\w./-]+)`", text)
+    missing = [str(path) for path in links if not path.exists()]
+    missing += [path for path in quoted if not (ROOT / path).exists()]
+    assert not missing
+
+
 @pytest.mark.parametrize("host", ["py" + "pi.org", "python" + "hosted.org", "ana" + "conda.org"])
 def test_no_package_host_is_named(host: str) -> None:
     """Where packages come from is the machine's business: pip's own configuration says it."""

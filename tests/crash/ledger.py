@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-
 from tests.support.rows import MINUTE, NOON_2024
 
 MINUTES = 8_192
@@ -28,9 +27,7 @@ class Change:
 
     def apply(self, values: Values) -> Values:
         changed = values.copy()
-        changed[self.first : self.first + self.count] = (
-            np.nan if self.value is None else self.value
-        )
+        changed[self.first : self.first + self.count] = np.nan if self.value is None else self.value
         return changed
 
 

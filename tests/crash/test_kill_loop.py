@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-import flightstore as fs
 from tests.crash.ledger import MINUTES, Ledger, Values
 from tests.crash.writing import Progress, WriterThread
 from tests.support.rows import MINUTE, NOON_2024
 from tests.support.seeds import generator, scaled
 from tests.support.server_process import ServerProcess, toml
+
+import flightstore as fs
 
 WRITERS = 8
 

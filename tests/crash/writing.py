@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 import threading
 
-import flightstore as fs
-from flightstore_proto.errors import FlightstoreError
 from tests.crash.ledger import MINUTES, Change, Ledger
 from tests.support.rows import candles
+
+import flightstore as fs
+from flightstore_proto.errors import FlightstoreError
 
 _ONCE = fs.Retry(attempts=1)
 BULK_ROWS = 6_000  # more than the 256 KiB from which a put is written as a segment

@@ -15,10 +15,10 @@ from tests.support.contents import rows_of, views_of, with_snapshots
 from tests.support.crash_explorer import Everything, Run, opened, restarted, run_workload
 from tests.support.crash_files import CrashFiles, DiskState, Inode
 from tests.support.rows import candles
-from tests.support.seeds import generator
+from tests.support.seeds import generator, scaled
 from tests.support.stores import put
 
-from flightstore_proto.errors import Corrupt
+from flightstore_proto.errors import Corrupt, DataDirError
 from flightstore_server.engine.inspection import inspect
 from flightstore_server.engine.store import Store
 from flightstore_server.storage.log.salvage import intact_groups
@@ -219,3 +219,25 @@ def test_a_missing_log_file_is_refused(disk: DiskState) -> None:
     found = _start(state)
     assert isinstance(found, Corrupt)
     assert "offset" in found.message
+
+
+def test_no_changed_byte_of_the_catalog_is_believed(
+    run: Run, disk: DiskState, pytestconfig: pytest.Config
+) -> None:
+    """SQLite has no checksums; the sums that the catalog keeps of its tables stand in for them."""
+    assert disk.catalog is not None
+    chance = generator("which bytes of the catalog")
+    used = [at for at, byte in enumerate(disk.catalog) if byte]
+    refused = 0
+    for at in chance.sample(used, scaled(pytestconfig, ci=600, nightly=len(used))):
+        state = disk.copy()
+        changed = bytearray(disk.catalog)
+        changed[at] ^= 1 << chance.randrange(8)
+        state.catalog = bytes(changed)
+        try:
+            with restarted(state) as (store, _):
+                assert with_snapshots(store) == run.truths[-1]
+        except (DataDirError, Corrupt) as error:
+            assert "catalog" in error.message
+            refused += 1
+    assert refused > 500

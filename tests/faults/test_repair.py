@@ -117,7 +117,7 @@ def test_a_damaged_log_keeps_what_comes_before_the_damage(tmp_path: Path) -> Non
     with pytest.raises(Corrupt, match=files[2].name):
         _open(tmp_path)
     said = repair(existing_root(tmp_path))
-    assert any(f"Lost: the writes of the records {first_lost} to 30" in s for s in said), said
+    assert any(f"Lost: the writes of records {first_lost} to 30" in s for s in said), said
     [(rows, covered, _)] = _now(tmp_path).values()
     assert len(rows) == first_lost - 1
     assert covered == ((0, (first_lost - 1) * MINUTE),)

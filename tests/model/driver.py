@@ -61,6 +61,8 @@ class Driver:
         self.taken.append(f"{chosen.__name__}: {chosen()}")
 
     def check(self) -> None:
+        for stored in self.store.state.names.by_id.values():
+            reading.check_ties(self.store, stored)
         for series in self.model.series:
             reading.compare(self.store, series, self._rng)
         if self.model.snapshots:

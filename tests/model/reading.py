@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import combinations
 
 import pyarrow as pa
 import pytest
@@ -14,12 +15,13 @@ from tests.support.stores import NOW
 from flightstore_proto.errors import UnknownDataset, UnknownInstrument
 from flightstore_server.engine.coverage import gaps
 from flightstore_server.engine.reads import count_rows
+from flightstore_server.engine.runs import SegmentRun
+from flightstore_server.engine.series import Series
 from flightstore_server.engine.store import Store
+from flightstore_server.storage.segment.segment import Segment
 
 
-def compare(
-    store: Store, series: SeriesModel, rng: random.Random, *, snapshot: str = ""
-) -> None:
+def compare(store: Store, series: SeriesModel, rng: random.Random, *, snapshot: str = "") -> None:
     """Everything there is to know of one series, and one read of each kind."""
     words = {"dataset": series.dataset, "instrument": series.instrument}
     words |= {"timeframe": series.timeframe, "snapshot": snapshot}
@@ -38,6 +40,32 @@ def compare(
     assert _rows(series, stores.read(store, **words, **span, limit=count)) == part[:count]
     assert _rows(series, stores.read(store, **words, **span, tail=count)) == part[-count:]
     _compare_knowledge(store, series, first, last, snapshot)
+
+
+def check_ties(store: Store, series: Series) -> None:
+    """Of segments that hold one key the higher LSN wins; so those with one LSN must share none."""
+    for one, other in combinations(series.segments, 2):
+        if one.max_lsn == other.max_lsn and _share_time(one, other):
+            shared = _keys(store, series, one) & _keys(store, series, other)
+            assert not shared, f"{one.file} and {other.file} both hold {shared}"
+
+
+def _share_time(one: Segment, other: Segment) -> bool:
+    return one.min_ts <= other.max_ts and other.min_ts <= one.max_ts
+
+
+def _keys(store: Store, series: Series, segment: Segment) -> set[tuple[object, ...]]:
+    run = SegmentRun(segment, store.segments, series.dataset.schema)
+    names = ["ts", "id"] if series.dataset.key_has_id else ["ts"]
+    columns = [
+        [value for b in run.slices(run.first, run.last + 1) for value in _plain(b.column(name))]
+        for name in names
+    ]
+    return set(zip(*columns, strict=True))
+
+
+def _plain(column: pa.Array) -> list[object]:
+    return column.cast(pa.int64()).to_pylist() if column.type != pa.utf8() else column.to_pylist()
 
 
 def _compare_knowledge(

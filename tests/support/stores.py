@@ -33,9 +33,7 @@ SMALL = Limits(
 BULK = replace(SMALL, bulk_put_bytes_min=1)
 
 
-def stepped(
-    root: Path, limits: Limits = SMALL, *, clock: Callable[[], int] = lambda: NOW
-) -> Store:
+def stepped(root: Path, limits: Limits = SMALL, *, clock: Callable[[], int] = lambda: NOW) -> Store:
     """A store without background work: the test takes every step itself."""
     return Store(open_root(root), limits, clock=clock, upkeep_thread=False)
 

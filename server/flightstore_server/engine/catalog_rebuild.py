@@ -1,4 +1,4 @@
-"""Rebuilding a lost catalog from what the segment files say of themselves and what the log still says.
+"""Rebuilding a lost catalog from what the segment files say of themselves, and from the log.
 
 Every segment whose trailer is intact is adopted, except those that a log record names: the replay
 at the next start adds these. The new catalog claims to hold everything before the log's first
@@ -143,7 +143,7 @@ def _without_contradictions(
 
 
 def _flushed_before_log(files: Files, adopted: Sequence[_Adopted]) -> int:
-    """The LSN up to which segments must be believed: the one before the log's first useful record."""
+    """The LSN up to which segments must be believed: that before the log's first useful record."""
     newest = max((found.segment.max_lsn for found in adopted), default=0)
     for run in salvage.runs_of(salvage.intact_groups(files)):
         if run[-1].next_lsn > newest:
@@ -155,10 +155,11 @@ def _shorten(files: Files, flushed_lsn: int, lsn: int, damaged: DamagedFolder) -
     """Keep the log's records before `lsn` only, as far as whole groups go."""
     kept = salvage.continuing(salvage.intact_groups(files), flushed_lsn)
     aside = salvage.keep_only(files, [found for found in kept if found.next_lsn <= lsn], damaged)
-    return [
+    lost = (
         f"Lost: the log's records from {lsn} on, since no segment tells the columns of their "
         f"dataset; they are kept in {', '.join(aside)}."
-    ]
+    )
+    return [lost]
 
 
 class _Logged:

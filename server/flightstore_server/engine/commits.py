@@ -1,16 +1,17 @@
-"""The committer: one thread that makes changes durable and then true, in log order.
+"""The committer: makes changes durable and then true, in log order.
 
 Writers hand in prepared records and wait. Everything that has gathered becomes one group: one
-write, one sync, and only then is each record applied and its writer told. A failed write or sync
-poisons the store: nothing more is logged, reads go on, and a restart recovers what was
-acknowledged.
+write, one sync, and only then is each record applied and its writer told. One thread at a time
+leads: the committer's own, or, where the disk syncs faster than a thread wakes up, the writer that
+finds nobody leading. A failed write or sync poisons the store: nothing more is logged, reads go
+on, and a restart recovers what was acknowledged.
 """
 
 from __future__ import annotations
 
 import logging
-import queue
 import threading
+from collections import deque
 from collections.abc import Callable
 
 import pyarrow as pa
@@ -23,6 +24,11 @@ from flightstore_server.storage.log.group import Record
 from flightstore_server.storage.log.writer import LogWriter
 
 log = logging.getLogger(__name__)
+
+# A writer leads its own commit if that is small and the disk syncs faster than a thread wakes up.
+# With a slower disk it had better receive the next put meanwhile, to share the next sync.
+_LED_BYTES_MAX = 64 * 1024
+_LED_SECONDS_MAX = 0.000_2
 
 
 class Pending:
@@ -45,6 +51,11 @@ class Pending:
         self._error: FlightstoreError | None = None
         self._done = threading.Lock()
         self._done.acquire()
+
+    @property
+    def done(self) -> bool:
+        """Whether result() would answer at once."""
+        return not self._done.locked()
 
     def finish(self, ack: Ack) -> None:
         self.ack = ack
@@ -73,7 +84,10 @@ class Committer:
         self.log = log_writer
         self._state = state
         self._limits = limits
-        self._queue: queue.SimpleQueue[Pending | None] = queue.SimpleQueue()
+        self._waiting: deque[Pending] = deque()
+        self._leading = threading.Lock()
+        self._work = threading.Event()
+        self._stopped = False
         self._poison: str = ""
         self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
         self._thread.start()
@@ -86,7 +100,11 @@ class Committer:
     def submit(self, pending: Pending) -> Pending:
         """Hand in a change. Raises Poisoned if the store no longer writes."""
         self.check()
-        self._queue.put(pending)
+        self._waiting.append(pending)
+        if len(pending.body) > _LED_BYTES_MAX or self.log.sync_seconds > _LED_SECONDS_MAX:
+            self._work.set()
+        else:
+            self._lead()
         return pending
 
     def check(self) -> None:
@@ -104,33 +122,40 @@ class Committer:
 
     def stop(self) -> None:
         """Finish what was handed in, then end the thread and close the log."""
-        self._queue.put(None)
+        self._stopped = True
+        self._work.set()
         self._thread.join()
         self.log.close()
 
     def _run(self) -> None:
-        while True:
-            first = self._queue.get()
-            if first is None:
-                return
-            group, last = self._gather(first)
-            self._commit(group)
-            if last:
-                return
+        while not self._stopped:
+            self._work.wait()
+            self._work.clear()
+            while self._waiting:
+                with self._leading:
+                    self._commit(self._gather())
 
-    def _gather(self, first: Pending) -> tuple[list[Pending], bool]:
-        """`first` and what else is waiting, up to the group's limit; True if told to stop."""
-        group, size = [first], len(first.body)
-        while size < self._limits.group_bytes_max and _may_share(group[-1]):
-            try:
-                following = self._queue.get_nowait()
-            except queue.Empty:
+    def _lead(self) -> None:
+        """Commit a group here and now, unless another thread is at it."""
+        if not self._leading.acquire(blocking=False):
+            return  # whoever leads looks at what is waiting once more after letting go
+        try:
+            self._commit(self._gather())
+        finally:
+            self._leading.release()
+        if self._waiting:
+            self._work.set()
+
+    def _gather(self) -> list[Pending]:
+        """What is waiting, up to the group's limit. Only the leader takes from it."""
+        group: list[Pending] = []
+        size = 0
+        while self._waiting and size < self._limits.group_bytes_max:
+            group.append(self._waiting.popleft())
+            size += len(group[-1].body)
+            if not _may_share(group[-1]):
                 break
-            if following is None:
-                return group, True
-            group.append(following)
-            size += len(following.body)
-        return group, False
+        return group
 
     def _commit(self, group: list[Pending]) -> None:
         group = [pending for pending in group if self._is_ready(pending)]

@@ -105,8 +105,8 @@ def _overlapping(members: Sequence[Segment], limits: Limits) -> Merge | None:
 def _closed(chosen: Sequence[Segment], members: Sequence[Segment]) -> Segments:
     """`chosen` and all that must go along, in log order.
 
-    What is merged takes the LSN of its newest part. A segment that was logged in between and may hold
-    a key of theirs would then lose to older rows, so it has to be merged too.
+    What is merged takes the LSN of its newest part. A segment that was logged in between and may
+    hold a key of theirs would then lose to older rows, so it has to be merged too.
     """
     joined = sorted(chosen, key=lambda s: s.max_lsn)
     span = joined[0].max_lsn, joined[-1].max_lsn

@@ -22,7 +22,7 @@ def repair_log(files: Files, flushed_lsn: int, damaged: DamagedFolder) -> list[s
     said = [problem, f"The log now ends with record {last}; {', '.join(aside)} is what it was."]
     if newest > max(last, flushed_lsn):
         said.append(
-            f"Lost: the writes of the records {last + 1} to {newest}, which follow the damage. Fetch "
+            f"Lost: the writes of records {last + 1} to {newest}, which follow the damage. Fetch "
             "or write again what they held."
         )
     elif last <= flushed_lsn:

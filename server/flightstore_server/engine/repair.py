@@ -65,7 +65,7 @@ def repair(files: Files) -> list[str]:
 
 
 def _open_or_rebuild(files: Files, damaged: DamagedFolder, said: list[str]) -> tuple[Catalog, bool]:
-    """The catalog, or a new one and True unless SQLite and the contents of the old one are sound."""
+    """The catalog; a new one, and True, unless SQLite and the contents of the old one are sound."""
     try:
         catalog = Catalog(files.root / layout.CATALOG, may_create=False)
     except DataDirError as error:

@@ -105,7 +105,7 @@ class SegmentMender:
     said: list[str]
 
     def mend(self, segment: Segment, dataset: Dataset, identity: SeriesIdentity) -> Mended | None:
-        """What can be saved of `segment`, as a file on the disk; None if nothing is wrong with it."""
+        """What can be saved of `segment`, as a file on the disk; None if there is no damage."""
         found = inspect(self.files, segment, dataset)
         if not found.damage:
             return None

@@ -57,6 +57,11 @@ class Snapshots:
             self._catalog.drop_snapshot(name)
             return row
 
+    def series_count(self, row: SnapshotRow) -> int:
+        """How many series the snapshot pins."""
+        with self._maintenance.lock:
+            return self._catalog.series_count(row.version)
+
     def names(self, name: str) -> Names:
         """The series as the snapshot has them. Raises UnknownSnapshot."""
         with self._maintenance.lock:

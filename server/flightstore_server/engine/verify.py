@@ -126,7 +126,8 @@ def _named(subject: _Subject, progress: Progress) -> list[tuple[Segment, Dataset
         segments = {segment.id: segment for segment in subject.catalog.files()}
         datasets_of = {i: row.dataset for i, row in subject.catalog.every_series().items()}
         for series in names.by_id.values():
-            segments.update({segment.id: segment for segment in series.segments})
+            for segment in series.segments:  # what the catalog says of one is to be checked
+                segments.setdefault(segment.id, segment)
             datasets_of[series.id] = series.dataset.id
         datasets = {dataset.id: dataset for dataset in names.datasets.values()}
     known = []

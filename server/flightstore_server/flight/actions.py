@@ -51,7 +51,10 @@ def status(store: Store, _: bytes) -> Iterator[Message]:
         resident_bytes=resident_bytes(),
         open_streams=store.maintenance.pins.count(),
         read_only_reason=store.committer.poison_reason,
-        counters={"open_segments": store.segments.count()},
+        counters={
+            "open_segments": store.segments.count(),
+            "log_sync_microseconds": int(store.committer.log.sync_seconds * 1e6),
+        },
         limits={key: int(value) for key, value in asdict(store.limits).items()},
     )
 
@@ -103,16 +106,16 @@ def describe(store: Store, body: bytes) -> Iterator[Message]:
 
 def snapshot_create(store: Store, body: bytes) -> Iterator[Message]:
     request = parse(pb.SnapshotRequest, body, "action body")
-    yield _snapshot(store.snapshot(request.name))
+    yield _snapshot(store, store.snapshot(request.name))
 
 
 def snapshot_list(store: Store, _: bytes) -> Iterator[Message]:
-    yield pb.Snapshots(snapshots=[_snapshot(row) for row in store.snapshots.list()])
+    yield pb.Snapshots(snapshots=[_snapshot(store, row) for row in store.snapshots.list()])
 
 
 def snapshot_drop(store: Store, body: bytes) -> Iterator[Message]:
     request = parse(pb.SnapshotRequest, body, "action body")
-    yield _snapshot(store.snapshots.drop(request.name))
+    yield _snapshot(store, store.drop_snapshot(request.name))
 
 
 def flush(store: Store, _: bytes) -> Iterator[Message]:
@@ -179,5 +182,6 @@ def _view(store: Store, request: pb.RangeRequest) -> SeriesView:
     return store.reader.view(series.dataset, series.instrument, series.timeframe, request.snapshot)
 
 
-def _snapshot(row: SnapshotRow) -> pb.Snapshot:
-    return pb.Snapshot(name=row.name, lsn=row.lsn, created=row.created_ns)
+def _snapshot(store: Store, row: SnapshotRow) -> pb.Snapshot:
+    series = store.snapshots.series_count(row)
+    return pb.Snapshot(name=row.name, lsn=row.lsn, created=row.created_ns, series=series)

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.flight as fl
 
 from flightstore_proto import flightstore_pb2 as pb
-from flightstore_proto.errors import FlightstoreError, Overloaded
+from flightstore_proto.errors import BadRequest, FlightstoreError, Overloaded
 from flightstore_proto.schemas import plain
 from flightstore_server.engine.commits import Pending
 from flightstore_server.engine.store import Store
@@ -23,32 +23,46 @@ from flightstore_server.flight.requests import parse, put_of
 # Rows of one stream that may wait for the disk; a faster writer is slowed down by its socket.
 _WAITING_BYTES_MAX = 16 * 1024 * 1024
 _WAITING_PUTS_MAX = 1024
+# 0 is a client that does not say.
+_PROTOCOLS = (0, 1)
 
 
 class _Acknowledger:
-    """Sends the acknowledgements of one stream, in order, as its puts become durable."""
+    """Sends the acknowledgements of one stream, in order, as its puts become durable.
+
+    A put that is durable already is acknowledged at once; the thread begins with the first that has
+    to be waited for.
+    """
 
     def __init__(self, writer: fl.FlightMetadataWriter) -> None:
         self._writer = writer
         self._waiting: queue.Queue[tuple[Pending, int] | None] = queue.Queue(_WAITING_PUTS_MAX)
+        self._puts = 0
         self._bytes = 0
         self._room = threading.Condition()
         self.error: Exception | None = None
-        self._thread = threading.Thread(target=self._run, name="acks", daemon=True)
-        self._thread.start()
+        self._thread: threading.Thread | None = None
 
     def add(self, pending: Pending) -> None:
         """Have `pending` acknowledged once it is durable; waits while too much is under way."""
+        if pending.done and not self._puts:
+            self._send(pending)
+            return
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="acks", daemon=True)
+            self._thread.start()
         size = len(pending.body)
         with self._room:
             self._room.wait_for(lambda: self._bytes < _WAITING_BYTES_MAX)
             self._bytes += size
+            self._puts += 1
         self._waiting.put((pending, size))
 
     def finish(self) -> None:
-        """Wait until everything is acknowledged. Raises the error of the first that failed."""
-        self._waiting.put(None)
-        self._thread.join()
+        """Wait until everything is acknowledged. Raises what went wrong with the first failure."""
+        if self._thread is not None:
+            self._waiting.put(None)
+            self._thread.join()
         if self.error is not None:
             raise self.error
 
@@ -59,6 +73,7 @@ class _Acknowledger:
                 self._try_to_send(pending)
             with self._room:
                 self._bytes -= size
+                self._puts -= 1
                 self._room.notify()
 
     def _try_to_send(self, pending: Pending) -> None:
@@ -83,6 +98,11 @@ def receive_puts(
 ) -> None:
     """Serve one DoPut stream to its end."""
     request = parse(pb.WriteRequest, command, "descriptor")
+    if request.protocol not in _PROTOCOLS:
+        raise BadRequest(
+            f"The client speaks version {request.protocol} of the put protocol and this server "
+            "version 1; use a client of the server's version."
+        )
     # Before the first batch is read: with a hostile schema Arrow's reader itself is not safe.
     store.check_schema(request.dataset, plain(reader.schema))
     acknowledger = _Acknowledger(writer)

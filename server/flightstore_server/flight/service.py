@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pyarrow.flight as fl
 
 from flightstore_proto import flightstore_pb2 as pb
+from flightstore_proto.errors import UnknownAction
 from flightstore_server.engine.store import Store
 from flightstore_server.flight import actions
 from flightstore_server.flight.catalog import catalog_stream, flight_infos, info_of
@@ -59,6 +60,20 @@ class Service(fl.FlightServerBase):  # type: ignore[misc]
     def get_flight_info(
         self, context: fl.ServerCallContext, descriptor: fl.FlightDescriptor
     ) -> fl.FlightInfo:
+        return self._info(descriptor)
+
+    @guarded
+    def get_schema(
+        self, context: fl.ServerCallContext, descriptor: fl.FlightDescriptor
+    ) -> fl.SchemaResult:
+        return fl.SchemaResult(self._info(descriptor).schema)
+
+    @guarded
+    def do_exchange(self, context: fl.ServerCallContext, *_: object) -> None:
+        # Flight's own answer to what is not there is a Python traceback.
+        raise UnknownAction("This server has no DoExchange; read with DoGet and write with DoPut.")
+
+    def _info(self, descriptor: fl.FlightDescriptor) -> fl.FlightInfo:
         request = parse(pb.ReadRequest, descriptor.command or b"", "descriptor")
         query = query_of(request)
         selection = self._store.reader.select(query)

@@ -170,6 +170,11 @@ class Catalog:
         )
         return [SnapshotRow(*row) for row in rows]
 
+    def series_count(self, version: int) -> int:
+        """How many series were alive at `version`."""
+        query = f"select count(*) from series where {_AT_VERSION}"
+        return int(self._db.execute(query, {"v": version}).fetchone()[0])
+
     def add_snapshot(self, row: SnapshotRow) -> None:
         with self._transaction() as db:
             db.execute(

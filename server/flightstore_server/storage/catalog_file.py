@@ -1,15 +1,19 @@
 """The catalog's file: its tables, how it is opened or created, and its transactions.
 
-SQLite in WAL mode with synchronous=FULL, so that a commit that returned survives power loss.
+SQLite in WAL mode with synchronous=FULL, so that a commit that returned survives power loss. SQLite
+has no checksums of its own: a changed byte in a name or a range of coverage would be believed. So
+triggers keep, for each table, the sum of its rows' CRCs, and opening the catalog compares it.
 """
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
 from flightstore_proto.errors import DataDirError
+from flightstore_server.storage.checksum import crc
 
 FORMAT = 1
 _SCHEMA = """
@@ -42,7 +46,26 @@ create table snapshots (
     created_ns integer not null
 ) without rowid;
 create table positions (consumer text primary key, lsn integer not null) without rowid;
+create table sums (name text primary key, value integer not null) without rowid;
 """
+_COLUMNS = {
+    "meta": ("key", "value"),
+    "datasets": ("id", "name", "schema", "key_has_id"),
+    "series": (
+        *("id", "dataset", "instrument", "timeframe", "free_grid", "metadata"),
+        *("created", "retired"),
+    ),
+    "segments": (
+        *("id", "series", "file", "rows", "min_ts", "max_ts", "max_lsn", "size", "crc", "idx"),
+        *("columns", "codec", "file_rows", "visible", "bulk_lsn", "created", "retired"),
+    ),
+    "coverage": ("series", "ranges", "created", "retired"),
+    "snapshots": ("name", "version", "lsn", "created_ns"),
+    "positions": ("consumer", "lsn"),
+}
+# SQLite's own messages may quote the damaged bytes, which are then not UTF-8.
+_DAMAGE = (sqlite3.DatabaseError, UnicodeDecodeError)
+_SUM_OF_SCHEMA = "sqlite_master"
 
 
 def open_catalog(path: Path, *, may_create: bool) -> sqlite3.Connection:
@@ -63,7 +86,7 @@ def open_catalog(path: Path, *, may_create: bool) -> sqlite3.Connection:
     except BaseException as error:
         if db is not None:
             db.close()
-        if isinstance(error, sqlite3.DatabaseError):
+        if isinstance(error, _DAMAGE):
             raise damaged(path, error) from error
         raise
     return db
@@ -76,17 +99,61 @@ def _prepare(db: sqlite3.Connection, path: Path, *, may_create: bool) -> None:
         raise damaged(path, "it is empty")
     db.execute("pragma journal_mode=wal")
     db.execute("pragma synchronous=full")
+    db.execute("pragma recursive_triggers=on")  # what a row replaces is subtracted, too
+    db.create_function("row_crc", -1, _row_crc, deterministic=True)
     if blank:
         with Transaction(db):
-            for statement in filter(str.strip, _SCHEMA.split(";")):
-                db.execute(statement)
-            db.execute("insert into meta values ('format', ?)", (FORMAT,))
+            _create(db)
     found = db.execute("select value from meta where key = 'format'").fetchone()
     if found is None or found[0] != FORMAT:
         raise DataDirError(
             f"{path} has format {found and found[0]}, and this flightstore reads format {FORMAT}; "
             "use the version that wrote it."
         )
+    for problem in _wrong_sums(db):
+        raise damaged(path, problem)
+
+
+def _create(db: sqlite3.Connection) -> None:
+    for statement in filter(str.strip, _SCHEMA.split(";")):
+        db.execute(statement)
+    for table, columns in _COLUMNS.items():
+        db.execute("insert into sums values (?, 0)", (table,))
+        for event, change in _SUM_CHANGES.items():
+            old, new = (", ".join(f"{row}.{c}" for c in columns) for row in ("old", "new"))
+            db.execute(
+                f"create trigger {table}_{event} after {event} on {table} begin update sums set "
+                f"value = value {change.format(old=old, new=new)} where name = '{table}'; end"
+            )
+    db.execute("insert into sums values (?, ?)", (_SUM_OF_SCHEMA, _schema_crc(db)))
+    db.execute("insert into meta values ('format', ?)", (FORMAT,))
+
+
+_SUM_CHANGES = {
+    "insert": "+ row_crc({new})",
+    "delete": "- row_crc({old})",
+    "update": "+ row_crc({new}) - row_crc({old})",
+}
+
+
+def _row_crc(*values: object) -> int:
+    return crc(repr(values).encode())
+
+
+def _schema_crc(db: sqlite3.Connection) -> int:
+    rows = db.execute("select type, name, tbl_name, sql from sqlite_master order by name")
+    return _row_crc(rows.fetchall())
+
+
+def _wrong_sums(db: sqlite3.Connection) -> Iterator[str]:
+    """The tables whose rows are not those that were written."""
+    known = dict(db.execute("select name, value from sums").fetchall())
+    if known.get(_SUM_OF_SCHEMA) != _schema_crc(db):
+        yield "the definition of its tables has changed"
+    for table, columns in _COLUMNS.items():
+        sum_now = f"select coalesce(sum(row_crc({', '.join(columns)})), 0) from {table}"
+        if known.get(table) != db.execute(sum_now).fetchone()[0]:
+            yield f"the rows of its table {table} are not those that were written"
 
 
 def problems(path: Path) -> list[str]:
@@ -94,12 +161,15 @@ def problems(path: Path) -> list[str]:
     try:
         db = sqlite3.connect(f"{uri_of(path)}?mode=ro", uri=True)
         try:
-            found = [row[0] for row in db.execute("pragma integrity_check")]
+            db.create_function("row_crc", -1, _row_crc, deterministic=True)
+            db.execute("begin")  # one moment for all tables, whatever is committed meanwhile
+            found = [row[0] for row in db.execute("pragma integrity_check") if row[0] != "ok"]
+            found += _wrong_sums(db)
         finally:
             db.close()
-    except sqlite3.DatabaseError as error:
+    except _DAMAGE as error:
         return [str(error)]
-    return [] if found == ["ok"] else found
+    return found
 
 
 def uri_of(path: Path) -> str:

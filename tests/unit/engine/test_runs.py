@@ -35,18 +35,14 @@ def test_the_higher_lsn_wins_in_whatever_order_runs_are_given(
 
 
 @given(RUNS, SPANS)
-def test_backwards_gives_the_same_rows(
-    times: list[list[int]], span: tuple[int, int]
-) -> None:
+def test_backwards_gives_the_same_rows(times: list[list[int]], span: tuple[int, int]) -> None:
     found = pieces(_runs(times), *span, key_has_id=False)
     backwards = [b for p in reversed(found) for b in p.batches_backwards()]
     assert bars_of(reversed(backwards)) == _expected(times, *span)
 
 
 @given(RUNS, SPANS)
-def test_counting_agrees_with_reading(
-    times: list[list[int]], span: tuple[int, int]
-) -> None:
+def test_counting_agrees_with_reading(times: list[list[int]], span: tuple[int, int]) -> None:
     found = pieces(_runs(times), *span, key_has_id=False)
     assert sum(p.count() for p in found) == len(_expected(times, *span))
 

@@ -26,7 +26,9 @@ def test_m_is_minutes_and_capital_m_is_months() -> None:
     assert timeframe.parse("1y").months == 12
 
 
-@pytest.mark.parametrize("text", ["", "m", "0m", "01m", "1", "1 m", "1min", "-1m", "1.5h", "1m\n", "٣m"])
+@pytest.mark.parametrize(
+    "text", ["", "m", "0m", "01m", "1", "1 m", "1min", "-1m", "1.5h", "1m\n", "٣m"]
+)
 def test_other_spellings_are_refused(text: str) -> None:
     with pytest.raises(BadTimeframe):
         timeframe.parse(text)

@@ -58,7 +58,19 @@ def test_a_time_is_understood(said: object, expected: int) -> None:
 
 @pytest.mark.parametrize(
     "said",
-    ["", "yesterday", "2024-13", "2023-02-29", "-30x", "24:00", "12345", True, 1.5, object(), pd.NaT]
+    [
+        "",
+        "yesterday",
+        "2024-13",
+        "2023-02-29",
+        "-30x",
+        "24:00",
+        "12345",
+        True,
+        1.5,
+        object(),
+        pd.NaT,
+    ]
     + [np.datetime64("NaT"), b"2024", "-9999999d", "\0"],
     ids=repr,
 )

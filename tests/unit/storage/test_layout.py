@@ -13,7 +13,19 @@ from flightstore_proto.errors import BadInstrument
 from flightstore_proto.instrument import Instrument, parse
 from flightstore_server.storage import layout
 
-HOSTILE = ["..", "../..", "/", "//etc/passwd", ".", "a/../../b", "\0", "~", "con", "%2e%2e", "a\\..\\b"]
+HOSTILE = [
+    "..",
+    "../..",
+    "/",
+    "//etc/passwd",
+    ".",
+    "a/../../b",
+    "\0",
+    "~",
+    "con",
+    "%2e%2e",
+    "a\\..\\b",
+]
 
 
 def _folder(symbol: str) -> PurePosixPath:

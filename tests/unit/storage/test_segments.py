@@ -54,7 +54,9 @@ def test_every_changed_byte_of_the_batches_is_noticed(tmp_path: Path, cold: bool
             path.unlink()
             path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
             opened = SegmentStore(open_root(tmp_path), maps_max=1).open(segment, CANDLES)
-            with pytest.raises(Corrupt, match=f"{segment.id}.arrow is damaged between offset {entry.offset} "):
+            with pytest.raises(
+                Corrupt, match=f"{segment.id}.arrow is damaged between offset {entry.offset} "
+            ):
                 opened.batch(0)
 
 

@@ -1,4 +1,4 @@
-"""Salvaging a damaged log: which groups are intact, which of them follow each other, and a log of those.
+"""Salvaging a damaged log: which groups are intact and follow each other, and a log of those.
 
 A record can be replayed only if every record before it was, back to one that the catalog holds. So
 what is kept is the one unbroken run of groups that continues the catalog.

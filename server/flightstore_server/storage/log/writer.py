@@ -1,11 +1,12 @@
 """Writing the log: append a group, sync it, begin new files, drop old ones.
 
-Used by one thread. Any failure to write or sync is final (see files.py): the caller must stop
-writing.
+Used by one thread at a time. Any failure to write or sync is final (see files.py): the caller
+must stop writing.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from flightstore_server.storage import layout
@@ -14,14 +15,21 @@ from flightstore_server.storage.log import group
 from flightstore_server.storage.log.group import Record
 from flightstore_server.storage.log.reader import LogEnd, log_files
 
+# How much the latest sync counts in the running mean.
+_SYNC_WEIGHT = 0.1
+
 
 class LogWriter:
-    """The end of the log. `next_lsn` is the LSN that the next record will have."""
+    """The end of the log.
+
+    `next_lsn` is the LSN that the next record will have, `sync_seconds` what a sync takes of late.
+    """
 
     def __init__(self, files: Files, end: LogEnd, *, file_bytes: int) -> None:
         self._files = files
         self._file_bytes = file_bytes
         self.next_lsn = end.next_lsn
+        self.sync_seconds = 0.0
         self._file = self._continue(end)
 
     def append(self, records: Sequence[Record]) -> int:
@@ -30,7 +38,10 @@ class LogWriter:
         if self._file.size >= self._file_bytes:
             self._rotate()
         self._file.write(group.encode(first, records))
+        started = time.perf_counter()
         self._file.sync()
+        taken = time.perf_counter() - started
+        self.sync_seconds += (taken - self.sync_seconds) * _SYNC_WEIGHT
         self.next_lsn += len(records)
         return first
 
