@@ -67,6 +67,7 @@ class SegmentsSection(_Section):
     """How rows lie on disk."""
 
     bulk_put_bytes_min: int = Field(default=4 * MIB, ge=1)
+    bulk_run_bytes_min: int = Field(default=256 * 1024, ge=1)
     rows_max: int = Field(default=1 << 20, ge=1)
     compact_segments_min: int = Field(default=8, ge=2)
     compact_small_rows: int = Field(default=65_536, ge=1)
@@ -108,6 +109,7 @@ class Config(_Section):
             flush_records=self.flush.records,
             flush_age_seconds=self.flush.age_seconds,
             bulk_put_bytes_min=self.segments.bulk_put_bytes_min,
+            bulk_run_bytes_min=self.segments.bulk_run_bytes_min,
             segment_rows_max=self.segments.rows_max,
             compact_segments_min=self.segments.compact_segments_min,
             compact_small_rows=self.segments.compact_small_rows,

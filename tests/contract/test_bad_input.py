@@ -21,7 +21,7 @@ Attempt = Callable[[fs.Client], Any]
 
 @pytest.fixture
 def db(serving: Serving) -> Iterator[fs.Client]:
-    """A client of a server that holds a little of everything, and must hold just that afterwards."""
+    """A client of a server that holds a little of everything, and just that afterwards, too."""
     db = serving.db
     db.write(BTC, candles([NOON_2024]), timeframe="1m")
     db.write(BTC, trades([(NOON_2024, "1", 1.0)]), dataset="trades")

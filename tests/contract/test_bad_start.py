@@ -56,7 +56,7 @@ def test_an_unknown_key_is_named_with_the_nearest(tmp_path: Path) -> None:
 def test_an_unknown_section_is_named_with_the_nearest(tmp_path: Path) -> None:
     path = tmp_path / "server.toml"
     path.write_text("[limit]\nput_bytes_max = 5\n")
-    with pytest.raises(fs.ConfigError, match="'limit'. Did you mean limits"):
+    with pytest.raises(fs.ConfigError, match=r"'limit'\. Did you mean limits"):
         config.load(path, {}, {})
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -42,7 +41,7 @@ HOSTILE = [
 
 
 def _files(root: Path) -> set[str]:
-    return {os.path.join(folder, name) for folder, _, names in os.walk(root) for name in names}
+    return {str(path) for path in root.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize("name", HOSTILE, ids=ascii)

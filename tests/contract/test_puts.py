@@ -57,9 +57,8 @@ def test_a_client_that_raises_half_way_leaves_no_trace(serving: Serving) -> None
 
 
 def test_a_client_that_is_killed_half_way_leaves_no_trace(serving: Serving, tmp_path: Path) -> None:
-    with pa.OSFile(str(tmp_path / "rows"), "wb") as sink:
-        with pa.ipc.new_stream(sink, candles(TIMES).schema) as writer:
-            writer.write_batch(candles(TIMES))
+    with pa.ipc.new_stream(str(tmp_path / "rows"), candles(TIMES).schema) as stream:
+        stream.write_batch(candles(TIMES))
     command = pb.WriteRequest(dataset="candles", protocol=1).SerializeToString().hex()
     program = [sys.executable, "-c", _KILLED, serving.uri, command, str(tmp_path / "rows")]
     with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as client:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -142,7 +143,7 @@ def test_all_rows_in_random_chunks_and_order_come_back_equal(
 ) -> None:
     rng = generator("chunks")
     borders = sorted({0, BTC_ROWS, *(rng.randrange(BTC_ROWS) for _ in range(200))})
-    chunks = list(zip(borders, borders[1:], strict=False))
+    chunks = list(itertools.pairwise(borders))
     rng.shuffle(chunks)
     served = Serving(tmp_path / "data")
     with served.db.writer(timeframe="1m") as writer:

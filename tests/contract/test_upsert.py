@@ -12,11 +12,10 @@ from tests.support.rows import MINUTE, NOON_2024, Bar, bars_of, candles, trades,
 from tests.support.serving import Serving
 
 import flightstore as fs
-from flightstore_server.engine import bulk
 from flightstore_server.engine.limits import Limits
 
 BTC = "binance:BTC/USDT"
-BULK = Limits(bulk_put_bytes_min=1)
+BULK = Limits(bulk_put_bytes_min=1, bulk_run_bytes_min=1)
 STAGES = ["", "flush", "tidy", "restart", "flush and restart"]
 
 
@@ -33,12 +32,15 @@ def write(
     serving: Serving, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[str, int, int, float], None]:
     """Write minutes [first, last) with one value, as a `small` put or a `bulk` one."""
-    monkeypatch.setattr(bulk, "_RUN_BYTES_MIN", 1)
 
     def put(kind: str, first: int, last: int, value: float) -> None:
         size = 1 if kind == "bulk" else 1 << 30
         writer = serving.store._preparer._bulk
-        monkeypatch.setattr(writer, "_limits", replace(serving.limits, bulk_put_bytes_min=size))
+        monkeypatch.setattr(
+            writer,
+            "_limits",
+            replace(serving.limits, bulk_put_bytes_min=size, bulk_run_bytes_min=1),
+        )
         serving.db.write(BTC, candles(_times(first, last), value), timeframe="1m")
 
     return put

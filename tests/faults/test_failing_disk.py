@@ -20,7 +20,6 @@ from tests.support.stores import NOW, put
 from tests.support.workload import LIMITS, steps
 
 from flightstore_proto.errors import FlightstoreError, Poisoned
-from flightstore_server.engine import bulk
 from flightstore_server.engine.store import Store
 from flightstore_server.engine.verify import verify_store
 
@@ -40,7 +39,6 @@ def _run_with(fault: Fault, truths: list[Everything]) -> Outcome:
         disk = CrashFiles(Path(root))
         watch_catalog(patch, disk)
         fail_catalog(patch, fault)
-        patch.setattr(bulk, "_RUN_BYTES_MIN", 1)
         try:
             store = Store(FailingFiles(disk, fault), LIMITS, clock=lambda: NOW, upkeep_thread=False)
         except OSError:  # open_store() makes a DataDirError of it

@@ -13,7 +13,7 @@ from tests.support.rows import MINUTE, candles, trades
 from tests.support.stores import BTC, NOW, SMALL, put, stepped
 
 from flightstore_proto.errors import Corrupt, DataDirError, FlightstoreError
-from flightstore_server.engine import bulk, coverage
+from flightstore_server.engine import coverage
 from flightstore_server.engine.limits import Limits
 from flightstore_server.engine.repair import repair
 from flightstore_server.engine.store import Store
@@ -27,9 +27,8 @@ LIMITS = replace(SMALL, bulk_put_bytes_min=100 * 48, log_file_bytes=800, segment
 
 
 @pytest.fixture(autouse=True)
-def small_batches_and_bulk_puts(monkeypatch: pytest.MonkeyPatch) -> None:
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flightstore_server.storage.segment.writer.BATCH_ROWS_MAX", 16)
-    monkeypatch.setattr(bulk, "_RUN_BYTES_MIN", 1)
 
 
 def _open(root: Path, limits: Limits = LIMITS) -> Store:

@@ -186,6 +186,7 @@ class Driver:
         return replace(
             SMALL,
             bulk_put_bytes_min=choose([1, 300, 1 << 30]),
+            bulk_run_bytes_min=1,
             log_file_bytes=choose([1, 4096]),
             segment_rows_max=choose([5, 20, 50]),
             compact_segments_min=choose([2, 3, 8]),

@@ -8,14 +8,7 @@ import pytest
 from tests.model.driver import Driver
 from tests.support.seeds import generator, scaled
 
-from flightstore_server.engine import bulk
-
 RUNS = 4
-
-
-@pytest.fixture(autouse=True)
-def _bulk_puts_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bulk, "_RUN_BYTES_MIN", 1)
 
 
 @pytest.mark.parametrize("run", range(RUNS))

@@ -16,7 +16,6 @@ from tests.support.rows import candles
 from tests.support.stores import NOW, put
 from tests.support.workload import LIMITS, Step, steps
 
-from flightstore_server.engine import bulk
 from flightstore_server.engine.store import Store
 from flightstore_server.engine.verify import verify_store
 
@@ -35,7 +34,6 @@ def opened(root: Path, state: DiskState | None = None) -> Iterator[tuple[Store, 
     with pytest.MonkeyPatch.context() as patch:
         files = CrashFiles(root, state.copy() if state else None)
         watch_catalog(patch, files)
-        patch.setattr(bulk, "_RUN_BYTES_MIN", 1)
         store = Store(files, LIMITS, clock=lambda: NOW, upkeep_thread=False)
         try:
             yield store, files

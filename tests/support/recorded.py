@@ -22,7 +22,8 @@ SPOT_ROWS = 19_904
 
 def bitfinex_bars(folder: Path, file: str = BTC_FILE) -> pa.Table:
     """Bars of one of the Bitfinex files, in its order."""
-    frame = pl.read_csv(lzma.open(folder / file).read())
+    with lzma.open(folder / file) as text:
+        frame = pl.read_csv(text.read())
     times = frame["ts"].to_numpy() * 1_000_000
     columns = [pa.array(times, pa.timestamp("ns", "UTC"))]
     columns += [pa.array(frame[name].cast(pl.Float64).to_numpy()) for name in CANDLES.names[1:]]

@@ -11,7 +11,7 @@ VARIABLE = "FLIGHTSTORE_SEED"
 
 
 def generator(name: str) -> random.Random:
-    """A generator seeded from $FLIGHTSTORE_SEED, or anew; pytest shows the seed of a failed test."""
+    """A generator seeded from $FLIGHTSTORE_SEED, or anew; pytest shows a failed test's seed."""
     seed = int(os.environ.get(VARIABLE) or random.SystemRandom().randrange(2**32))
     print(f"{name}: {VARIABLE}={seed}")
     return random.Random(f"{name} {seed}")

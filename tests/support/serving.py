@@ -1,4 +1,4 @@
-"""A server inside of the test's process: as fast to start as a store, and spoken to over the wire."""
+"""A server inside of the test's process: quick to start, and spoken to over the wire."""
 
 from __future__ import annotations
 

@@ -23,6 +23,7 @@ NOW = 1_767_225_600 * 10**9  # 2026-01-01, the clock of stepped stores
 # Rare paths become common: log files of a few groups, segments of a few rows, early compaction.
 SMALL = Limits(
     bulk_put_bytes_min=1 << 30,
+    bulk_run_bytes_min=1,
     log_file_bytes=4096,
     log_keep_bytes=0,
     log_keep_seconds=0.0,

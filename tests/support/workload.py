@@ -13,7 +13,7 @@ from flightstore_server.engine.store import Store
 
 ETH = "binance:ETH/USDT"
 SECOND = 10**9
-# With bulk._RUN_BYTES_MIN patched down, too, a put of more than 30 bars is bulk; log files hold few
+# A put of more than 30 bars is bulk; log files hold few
 # groups; old log files go at once.
 LIMITS = replace(SMALL, bulk_put_bytes_min=30 * 48, log_file_bytes=1000)
 

@@ -19,9 +19,6 @@ from flightstore_server.engine.state import message_of
 from flightstore_server.storage.files import Files
 from flightstore_server.storage.segment.writer import SegmentName, write_segment
 
-# Below this a run's own file would be too small to be worth one.
-_RUN_BYTES_MIN = 256 * 1024
-
 
 class BulkWriter:
     """Writes the rows of large puts as segments."""
@@ -36,7 +33,8 @@ class BulkWriter:
         if rows.num_rows * 8 * rows.num_columns < self._limits.bulk_put_bytes_min // 4:
             return False  # cheaper to tell than the exact size, and nearly always enough
         size: int = rows.nbytes
-        return size >= self._limits.bulk_put_bytes_min and size // runs >= _RUN_BYTES_MIN
+        limits = self._limits
+        return size >= limits.bulk_put_bytes_min and size // runs >= limits.bulk_run_bytes_min
 
     def write(
         self, message: pb.LogPut, rows: pa.RecordBatch, names: Names, dataset: Dataset

@@ -204,6 +204,11 @@ class Committer:
         except FlightstoreError as error:
             pending.fail(error)
             return False
+        except Exception as error:
+            # Not the fault of those that wait beside it, nor a reason to stop committing.
+            log.exception("a put could not be prepared again")
+            pending.fail(InternalError(f"The write could not be prepared: {error}."))
+            return False
         pending.message, pending.rows, pending.body = again.message, again.rows, again.body
         return True
 

@@ -13,6 +13,7 @@ class Limits:
 
     put_bytes_max: int = 64 * MIB
     bulk_put_bytes_min: int = 4 * MIB
+    bulk_run_bytes_min: int = 256 * 1024  # per series; below, a file of its own is not worth it
     memtable_bytes_max: int = 256 * MIB
     flush_bytes: int = 64 * MIB
     flush_records: int = 250_000

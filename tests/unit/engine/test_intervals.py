@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,7 +43,7 @@ def test_adding_and_subtracting_agree_with_sets(
 def test_ranges_rise_and_never_touch(changes: list[tuple[bool, tuple[int, int]]]) -> None:
     ranges, _ = _made(changes)
     bounds = intervals.pack(ranges)
-    assert all(low < high for low, high in zip(bounds, bounds[1:], strict=False))
+    assert all(low < high for low, high in itertools.pairwise(bounds))
 
 
 @given(CHANGES, SPANS)

@@ -4,21 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from tests.support.rows import MINUTE, NOON_2024, bars_of, candles
 from tests.support.stores import BTC, BULK, crash, put, read, stepped, view
 
 from flightstore_proto import flightstore_pb2 as pb
-from flightstore_server.engine import bulk
 from flightstore_server.engine.commits import Pending
 
 TIMES = [NOON_2024 + minute * MINUTE for minute in range(20)]
 WORDS = ("candles", BTC, "1m")
-
-
-@pytest.fixture(autouse=True)
-def _bulk_puts_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bulk, "_RUN_BYTES_MIN", 1)
 
 
 def _segments(root: Path) -> list[Path]:

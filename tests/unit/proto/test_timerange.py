@@ -70,8 +70,11 @@ def test_a_time_is_understood(said: object, expected: int) -> None:
         1.5,
         object(),
         pd.NaT,
-    ]
-    + [np.datetime64("NaT"), b"2024", "-9999999d", "\0"],
+        np.datetime64("NaT"),
+        b"2024",
+        "-9999999d",
+        "\x00",
+    ],
     ids=repr,
 )
 def test_what_is_no_time_is_refused(said: object) -> None:

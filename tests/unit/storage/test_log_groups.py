@@ -144,7 +144,7 @@ def test_a_changed_byte_in_the_last_group_is_a_torn_write(three_groups: Written)
 def test_what_a_power_cut_leaves_behind_the_last_group_is_torn(
     three_groups: Written, tail: bytes
 ) -> None:
-    files, borders = three_groups
+    files, _ = three_groups
     with _path(files).open("ab") as file:
         file.write(tail)
     assert _scanned(files)[1].torn_bytes == len(tail)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
@@ -54,7 +56,7 @@ def test_rows_are_sorted_and_distinct_when_their_keys_rise(
     rows: list[tuple[int, str, float]],
 ) -> None:
     keys = [_key(row) for row in rows]
-    rising = all(a < b for a, b in zip(keys, keys[1:], strict=False))
+    rising = all(a < b for a, b in itertools.pairwise(keys))
     assert is_sorted_and_distinct(trades(rows), key_has_id=True) == rising
 
 
