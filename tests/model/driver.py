@@ -222,21 +222,21 @@ class Driver:
     def _batch(self, series: SeriesModel, rows: list[tuple[Key, Row]]) -> pa.RecordBatch:
         values = [row for _, row in rows]
         if series.dataset == "trades":
-            return trades(values)  # type: ignore[arg-type]
+            return trades(values)
         times = [row[0] for row in values]
         if series.dataset == "candles":
-            return candles(times, [row[1] for row in values])  # type: ignore[arg-type]
+            return candles(times, [row[1] for row in values])
         columns = {"x": pa.array([row[1] for row in values], pa.float64())}
         if self._wide:
             columns["y"] = pa.array([row[2] for row in values], pa.utf8())
-        return own(times, **columns)  # type: ignore[arg-type]
+        return own(times, **columns)
 
 
 def _said(
     series: SeriesModel, rows: list[tuple[Key, Row]], covers: tuple[int, int] | None
 ) -> SeriesRows:
     spans = [] if covers is None else [tuple(START + minute * MINUTE for minute in covers)]
-    return SeriesRows(series.instrument, series.timeframe, len(rows), covers=spans)  # type: ignore[arg-type]
+    return SeriesRows(series.instrument, series.timeframe, len(rows), covers=spans)
 
 
 assert END < NOW

@@ -119,6 +119,8 @@ class Preparer:
         self, name: str, schema: pa.Schema, key: str, *, reserve: bool
     ) -> tuple[Dataset, bool]:
         known = self._state.names.datasets.get(name)
+        if known is not None and schema.equals(known.schema):
+            return known, False
         if reserve:
             return self._reservations.dataset(name, known, schema, key)
         return Reservations().dataset(name, known, schema, key)
@@ -139,7 +141,8 @@ class Preparer:
             run.rows = rows.num_rows
             for low, high in said.covers:
                 run.covers.extend((low, high))
-            run.metadata.update(said.metadata)
+            if said.metadata:
+                run.metadata.update(said.metadata)
             parts.append(rows)
         if not changed:
             return whole
@@ -161,6 +164,9 @@ class Preparer:
         """Raise a BadRequest unless every series of `put` can take its rows."""
         dataset, _ = self._dataset(put.dataset, whole.schema, _key_of(put), reserve=False)
         whole = conform(whole, dataset.schema)
+        if len(put.series) == 1:
+            self._check_series(put.series[0], dataset, whole)
+            return
         start = 0
         for said in put.series:
             self._check_series(said, dataset, whole.slice(start, said.rows))

@@ -209,8 +209,19 @@ def _step(wanted: int) -> int:
     return max(1_024, min(BATCH_ROWS_MAX, 2 * wanted))
 
 
-def pieces(runs: Sequence[Run], start: int, end: int, *, key_has_id: bool) -> list[Piece]:
-    """[start, end) of `runs` as pieces in time order."""
+def pieces(
+    runs: Sequence[Run],
+    start: int,
+    end: int,
+    *,
+    key_has_id: bool,
+    at_once: int = BATCH_ROWS_MAX,
+) -> list[Piece]:
+    """[start, end) of `runs` as pieces in time order.
+
+    Runs that overlap and have at most `at_once` rows together are one piece: so few rows are merged
+    in one go, instead of once between every two borders.
+    """
     inside = [run for run in runs if run.first < end and run.last >= start]
     inside.sort(key=lambda run: run.first)
     found: list[Piece] = []
@@ -218,6 +229,9 @@ def pieces(runs: Sequence[Run], start: int, end: int, *, key_has_id: bool) -> li
         if len(cluster) == 1:
             run = cluster[0]
             found.append(Piece(max(start, run.first), min(end, run.last + 1), (run,), key_has_id))
+        elif sum(run.rows for run in cluster) <= at_once:
+            low, high = min(r.first for r in cluster), max(r.last for r in cluster) + 1
+            found.append(Piece(max(start, low), min(end, high), tuple(cluster), key_has_id))
         else:
             found.extend(_sweep(cluster, start, end, key_has_id))
     return found

@@ -40,6 +40,8 @@ from flightstore_server.storage.segment.store import SegmentStore
 
 log = logging.getLogger(__name__)
 UPKEEP_INTERVAL_SECONDS = 0.1
+# What a crash left behind only takes space, and looking for it would slow down the first reads.
+SWEEP_AFTER_SECONDS = 30.0
 T = TypeVar("T")
 
 
@@ -224,10 +226,13 @@ class Store:
             )
 
     def _run_upkeep(self) -> None:
+        sweep_at: float | None = time.monotonic() + SWEEP_AFTER_SECONDS
         try:
-            self.sweep()
             while not self._stop.is_set():
                 self.upkeep()
+                if sweep_at is not None and time.monotonic() >= sweep_at:
+                    self.sweep()
+                    sweep_at = None
                 # Often enough that a fast writer does not overrun the flush threshold by much.
                 self._wake.wait(UPKEEP_INTERVAL_SECONDS)
                 self._wake.clear()

@@ -108,6 +108,8 @@ class Disk:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        # Joining paths with pathlib would cost as much as mapping a small file.
+        self._prefix = f"{root}/"
         self._lock_fd: int | None = None
         self._making = threading.Lock()
 
@@ -194,8 +196,8 @@ class Disk:
 
     def walk(self, name: str) -> Iterator[str]:
         """Every file below `name`, as names relative to the data directory."""
-        for folder, _, files in os.walk(self.root / name):
-            relative = os.path.relpath(folder, self.root)
+        for folder, _, files in os.walk(self._prefix + name):
+            relative = folder.removeprefix(self._prefix)
             yield from (f"{relative}/{file}" for file in files)
 
     def size(self, name: str) -> int:
@@ -206,7 +208,7 @@ class Disk:
 
     def map(self, name: str) -> pa.Buffer:
         # The buffer keeps the mapping alive and no descriptor: descriptors are few, maps are many.
-        with pa.memory_map(os.fspath(self.root / name), "r") as mapped:
+        with pa.memory_map(self._prefix + name, "r") as mapped:
             return mapped.read_buffer()
 
     def lock(self, name: str) -> None:

@@ -29,7 +29,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 def _rows(store: Store, **words: object) -> Iterator[pa.RecordBatch]:
     """The rows of a read that has not begun, and nothing else that belongs to it."""
-    selection = store.reader.select(Query("candles", [BTC], "1m", **words))  # type: ignore[arg-type]
+    selection = store.reader.select(Query("candles", [BTC], "1m", **words))
     return selection.rows(selection.views[0])
 
 
