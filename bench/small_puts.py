@@ -36,7 +36,7 @@ def run(session: Session) -> Iterator[Figure]:
             taken = _latencies(session, data, db, bare.uri)
             yield from _latency(taken)
             yield _streamed(session, data, db)
-        yield _together(session, server.uri)
+        yield from _together(session, {"ours": server.uri, "bare": bare.uri})
 
 
 def _latencies(session: Session, data: Path, db: fs.Client, uri: str) -> dict[str, Seconds]:
@@ -97,17 +97,21 @@ def _streamed(session: Session, data: Path, db: fs.Client) -> Figure:
     )
 
 
-def _together(session: Session, uri: str) -> Figure:
+def _together(session: Session, uris: dict[str, str]) -> Iterator[Figure]:
     puts = session.pick(1_000, 400)
-    pairs = [writers.rates(uri, (1, 8), puts) for _ in range(session.pick(7, 3))]
+    taken: dict[str, list[list[float]]] = {kind: [] for kind in uris}
+    for _ in range(session.pick(7, 3)):
+        for kind, uri in uris.items():
+            taken[kind].append(writers.rates(kind, uri, (1, 8), puts))
+    yield _crowd("rate of 8 writers together, of one's", taken["ours"], at_least=2.5)
+    yield _crowd("the same of a bare Flight put server", taken["bare"])
+
+
+def _crowd(what: str, pairs: list[list[float]], *, at_least: float | None = None) -> Figure:
     low, paired, high = quartiles([eight / one for one, eight in pairs])
     one, eight = (statistics.median(rates) for rates in zip(*pairs, strict=True))
-    return compared(
-        "rate of 8 writers together, of one's",
-        Ratio(eight / one, low, paired, high),
-        at_least=2.5,
-        note=f"one {one:,.0f}/s, eight {eight:,.0f}/s",
-    )
+    note = f"one {one:,.0f}/s, eight {eight:,.0f}/s"
+    return compared(what, Ratio(eight / one, low, paired, high), at_least=at_least, note=note)
 
 
 def _raw_file(data: Path) -> int:

@@ -1,7 +1,8 @@
 """Writers in processes of their own, each with one open stream, each waiting for every put.
 
-Run as `python -m bench.writers URI NAME PUTS`: says that it is ready, writes when it is told to,
-and ends. Writers that run together share the log's syncs.
+Run as `python -m bench.writers KIND URI NAME PUTS`: says that it is ready, writes when it is told
+to, and ends. KIND is `ours`, or `bare` for the server of floors.py, which shares nothing between
+writers: what the processor allows.
 """
 
 from __future__ import annotations
@@ -10,20 +11,23 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import pyarrow as pa
 
 import flightstore as fs
-from bench import inputs
+from bench import floors, inputs
 
 
-def rates(uri: str, crowds: Sequence[int], puts: int) -> list[float]:
+def rates(kind: str, uri: str, crowds: Sequence[int], puts: int) -> list[float]:
     """Puts per second of each size of crowd, of `puts` puts per writer."""
-    return [_rate(uri, crowd, puts) for crowd in crowds]
+    return [_rate(kind, uri, crowd, puts) for crowd in crowds]
 
 
-def _rate(uri: str, crowd: int, puts: int) -> float:
+def _rate(kind: str, uri: str, crowd: int, puts: int) -> float:
     run = uuid.uuid4().hex[:8]
-    processes = [_start(uri, f"bench:{run}{number}/USD", puts) for number in range(crowd)]
+    processes = [_start(kind, uri, f"bench:{run}{number}/USD", puts) for number in range(crowd)]
     for process in processes:
         _line(process)
     start = time.perf_counter()
@@ -37,9 +41,9 @@ def _rate(uri: str, crowd: int, puts: int) -> float:
     return crowd * puts / seconds
 
 
-def _start(uri: str, name: str, puts: int) -> subprocess.Popen[str]:
+def _start(kind: str, uri: str, name: str, puts: int) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "bench.writers", uri, name, str(puts)],
+        [sys.executable, "-m", "bench.writers", kind, uri, name, str(puts)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -51,16 +55,29 @@ def _line(process: subprocess.Popen[str]) -> None:
         raise SystemExit("A writer failed; its message is above.")
 
 
-def main(uri: str, name: str, puts: int) -> None:
+def main(kind: str, uri: str, name: str, puts: int) -> None:
     rows = inputs.trades(puts + 1)
-    with fs.connect(uri) as db, db.writer("trades") as writer:
-        writer.write(name, rows.slice(puts, 1)).result()
+    with _ours(uri, name) if kind == "ours" else _bare(uri, name) as put:
+        put(rows.slice(puts, 1))
         print("ready", flush=True)
         sys.stdin.readline()
         for number in range(puts):
-            writer.write(name, rows.slice(number, 1)).result()
+            put(rows.slice(number, 1))
         print("done", flush=True)
 
 
+@contextmanager
+def _ours(uri: str, name: str) -> Iterator[Callable[[pa.RecordBatch], object]]:
+    with fs.connect(uri) as db, db.writer("trades") as writer:
+        yield lambda row: writer.write(name, row).result()
+
+
+@contextmanager
+def _bare(uri: str, name: str) -> Iterator[Callable[[pa.RecordBatch], object]]:
+    bare = floors.BarePut(uri, name.replace(":", "-").replace("/", "-"))
+    yield bare.ping
+    bare.close()
+
+
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]))

@@ -33,10 +33,11 @@ def rows_of(frame: Any, dataset: str, instrument: Instrument) -> Rows:
     Raises SchemaMismatch for columns that are missing, unknown or of another kind, and InvalidRows
     for values that are null or do not fit, naming the column and the first such row.
     """
-    if dataset in BUILT_IN and isinstance(frame, pa.Table) and frame.schema == BUILT_IN[dataset]:
+    if isinstance(frame, pa.Table | pa.RecordBatch) and frame.schema == BUILT_IN.get(dataset):
         # Exactly what the store keeps, as programs that write row by row had better send it.
         _check_nulls(frame, 0)
-        return Rows(frame.schema, iter([frame]), again=True)
+        table = frame if isinstance(frame, pa.Table) else pa.Table.from_batches([frame])
+        return Rows(frame.schema, iter([table]), again=True)
     given = source(frame, dataset)
     shape = _built_in if dataset in BUILT_IN else _own
     shaped = _shaped(given.tables, shape, dataset, instrument)
@@ -148,7 +149,7 @@ def _check_names(names: list[str], dataset: str, schema: pa.Schema) -> None:
         )
 
 
-def _check_nulls(table: pa.Table, first_row: int) -> None:
+def _check_nulls(table: pa.Table | pa.RecordBatch, first_row: int) -> None:
     if not any(column.null_count for column in table.columns):
         return
     for field, column in zip(table.schema, table.columns, strict=True):

@@ -52,10 +52,12 @@ class Pending:
         self._done = threading.Lock()
         self._done.acquire()
 
-    @property
-    def done(self) -> bool:
-        """Whether result() would answer at once."""
-        return not self._done.locked()
+    def wait(self, seconds: float) -> bool:
+        """Wait for at most `seconds`; whether result() would answer at once now."""
+        if not self._done.acquire(timeout=seconds):
+            return False
+        self._done.release()
+        return True
 
     def finish(self, ack: Ack) -> None:
         self.ack = ack

@@ -23,6 +23,10 @@ from flightstore_server.flight.requests import parse, put_of
 # Rows of one stream that may wait for the disk; a faster writer is slowed down by its socket.
 _WAITING_BYTES_MAX = 16 * 1024 * 1024
 _WAITING_PUTS_MAX = 1024
+# A small put is waited for this long before the thread is bothered: on a fast disk it is durable by
+# then. On a slower one the thread takes over, and while it is busy nothing is waited for here.
+_SMALL_BYTES = 64 * 1024
+_PATIENCE_SECONDS = 0.002
 # 0 is a client that does not say.
 _PROTOCOLS = (0, 1)
 
@@ -30,8 +34,8 @@ _PROTOCOLS = (0, 1)
 class _Acknowledger:
     """Sends the acknowledgements of one stream, in order, as its puts become durable.
 
-    A put that is durable already is acknowledged at once; the thread begins with the first that has
-    to be waited for.
+    A small put that is durable within a moment is acknowledged without the thread, which begins
+    with the first one that takes longer.
     """
 
     def __init__(self, writer: fl.FlightMetadataWriter) -> None:
@@ -45,7 +49,8 @@ class _Acknowledger:
 
     def add(self, pending: Pending) -> None:
         """Have `pending` acknowledged once it is durable; waits while too much is under way."""
-        if pending.done and not self._puts:
+        small = len(pending.body) <= _SMALL_BYTES
+        if small and not self._puts and pending.wait(_PATIENCE_SECONDS):
             self._send(pending)
             return
         if self._thread is None:
