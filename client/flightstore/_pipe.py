@@ -14,13 +14,14 @@ from __future__ import annotations
 import threading
 from collections import deque
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pyarrow as pa
 from google.protobuf.message import DecodeError
 
 from flightstore._acks import WriteAck
 from flightstore._connection import Connection, PutStream
+from flightstore._gather import ROWS_MAX, Gathered
 from flightstore._puts import Put
 from flightstore_proto import flightstore_pb2 as pb
 from flightstore_proto.errors import DeadlineExceeded, FlightstoreError, InternalError
@@ -31,13 +32,18 @@ UNACKNOWLEDGED_BYTES_MAX = 32 * 1024 * 1024
 
 @dataclass(slots=True)
 class _Sent:
+    """A put under way. `acks` are more than one where single rows were gathered into it."""
+
     put_id: int
     nbytes: int
-    ack: Future[WriteAck] = field(default_factory=Future)
+    acks: list[Future[WriteAck]]
 
-    def __post_init__(self) -> None:
-        # From now on nobody can cancel it, as a cancelled `await` would: its ack comes anyway.
-        self.ack.set_running_or_notify_cancel()
+    def acknowledge(self, ack: pb.WriteAck) -> None:
+        if len(self.acks) == 1:
+            self.acks[0].set_result(WriteAck.of(ack))
+            return
+        for waiting in self.acks:
+            waiting.set_result(WriteAck(ack.lsn, 1))
 
 
 class Pipe:
@@ -51,13 +57,58 @@ class Pipe:
         self._changed = threading.Condition()
         # One call on the stream at a time: the thread closes it while the sender may be writing.
         self._wire = threading.Lock()
+        # Whoever sends holds it, so that gathered rows keep their place in the order.
+        self._gate = threading.Lock()
+        self._gathered = Gathered()
         self._ended = threading.Event()
         self.error: FlightstoreError | None = None
-        threading.Thread(target=self._drain, name="flightstore-acks", daemon=True).start()
+        self._thread = threading.Thread(target=self._drain, name="flightstore-acks", daemon=True)
+        self._thread.start()
 
     def send(self, put: Put) -> Future[WriteAck]:
         """Write `put`; its acknowledgement comes later. Waits while too much is unacknowledged."""
-        sent = self._queue(put.put_id, put.nbytes)
+        ack: Future[WriteAck] = Future()
+        # From now on nobody can cancel it, as a cancelled `await` would: its ack comes anyway.
+        ack.set_running_or_notify_cancel()
+        with self._gate:
+            self._send_gathered()
+            self._send(put, [ack])
+        self._send_what_waits()
+        return ack
+
+    def send_row(self, row: pa.RecordBatch, said: pb.SeriesPut) -> Future[WriteAck]:
+        """Write one row: at once if nothing is under way, otherwise with others in the next put."""
+        with self._gate:
+            if self.error is not None:
+                raise self.error
+            ack = self._gathered.add(row, said)
+            if not self._unacknowledged or len(self._gathered) >= ROWS_MAX:
+                self._send_gathered()
+        self._send_what_waits()
+        return ack
+
+    def _send_what_waits(self) -> None:
+        """Send gathered rows if nothing is under way any more, unless somebody is sending.
+
+        Whoever is looks here again after letting go of the gate. The thread that reads must never
+        wait for it: the holder may itself be waiting for an acknowledgement to be read.
+        """
+        while self._gathered and not self._unacknowledged and self.error is None:
+            if not self._gate.acquire(blocking=False):
+                return
+            try:
+                if not self._unacknowledged:
+                    self._send_gathered()
+            finally:
+                self._gate.release()
+
+    def _send_gathered(self) -> None:
+        """Send the rows that have gathered. The caller holds the gate."""
+        if self._gathered:
+            self._send(self._gathered.put(), self._gathered.waiting)
+
+    def _send(self, put: Put, acks: list[Future[WriteAck]]) -> None:
+        self._queue(_Sent(put.put_id, put.nbytes, acks))
         try:
             *body, last = put.batches
             for batch in body:
@@ -65,10 +116,9 @@ class Pipe:
             self._write(last, put.commit())
         except FlightstoreError as error:
             self._failed(error)
-        return sent.ack
 
-    def _queue(self, put_id: int, nbytes: int) -> _Sent:
-        sent = _Sent(put_id, nbytes)
+    def _queue(self, sent: _Sent) -> None:
+        nbytes = sent.nbytes
         with self._changed:
             if not self._changed.wait_for(lambda: self._has_room(nbytes), self._patience):
                 raise DeadlineExceeded(
@@ -79,7 +129,9 @@ class Pipe:
                 raise self.error
             self._unacknowledged.append(sent)
             self._bytes += nbytes
-        return sent
+            if sent.acks is self._gathered.waiting:
+                # In one step with the line above: at no time is a row neither here nor there.
+                self._gathered = Gathered()
 
     def _has_room(self, nbytes: int) -> bool:
         waiting = len(self._unacknowledged)
@@ -95,6 +147,8 @@ class Pipe:
     def _failed(self, error: FlightstoreError) -> None:
         """After a write that failed: wait for the server's own reason, `error` is the fallback."""
         self.end()
+        if threading.current_thread() is self._thread:
+            return  # it reads on to the end of the stream, and finds the reason there
         if not self._ended.wait(self._patience):
             self._fail(error)
 
@@ -102,7 +156,7 @@ class Pipe:
         """Wait until everything sent is acknowledged; raises the error that prevented it."""
         with self._changed:
             done = self._changed.wait_for(
-                lambda: not self._unacknowledged or self.error is not None, self._patience
+                lambda: self._is_quiet() or self.error is not None, self._patience
             )
         if self.error is not None:
             raise self.error
@@ -111,6 +165,9 @@ class Pipe:
                 f"{len(self._unacknowledged)} puts are not acknowledged after "
                 f"{self._patience:g} s; they may still be."
             )
+
+    def _is_quiet(self) -> bool:
+        return not self._unacknowledged and not self._gathered
 
     def close(self) -> None:
         """End the stream and wait for the server to end it too. Does not raise for its error."""
@@ -150,16 +207,18 @@ class Pipe:
             sent = self._unacknowledged.popleft()
             self._bytes -= sent.nbytes
             self._changed.notify_all()
-        sent.ack.set_result(WriteAck.of(ack))
+        sent.acknowledge(ack)
+        self._send_what_waits()
 
     def _fail(self, error: FlightstoreError) -> None:
         """Fail what is unacknowledged, and with it everything later."""
         with self._changed:
             failed, self._unacknowledged = self._unacknowledged, deque()
+            gathered, self._gathered = self._gathered, Gathered()
             self.error = self.error or error
             self._changed.notify_all()
-        for sent in failed:
-            sent.ack.set_exception(error)
+        for ack in [ack for sent in failed for ack in sent.acks] + gathered.waiting:
+            ack.set_exception(error)
 
 
 def open_pipe(connection: Connection, dataset: str, schema: pa.Schema, *, deadline: str) -> Pipe:

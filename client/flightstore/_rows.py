@@ -25,6 +25,7 @@ class Rows:
     schema: pa.Schema
     tables: Iterator[pa.Table]
     again: bool
+    row: pa.RecordBatch | None = None  # the only row, if there is just one
 
 
 def rows_of(frame: Any, dataset: str, instrument: Instrument) -> Rows:
@@ -36,17 +37,21 @@ def rows_of(frame: Any, dataset: str, instrument: Instrument) -> Rows:
     if isinstance(frame, pa.Table | pa.RecordBatch) and frame.schema == BUILT_IN.get(dataset):
         # Exactly what the store keeps, as programs that write row by row had better send it.
         _check_nulls(frame, 0)
-        table = frame if isinstance(frame, pa.Table) else pa.Table.from_batches([frame])
-        return Rows(frame.schema, iter([table]), again=True)
+        return _at_hand(frame if isinstance(frame, pa.Table) else pa.Table.from_batches([frame]))
     given = source(frame, dataset)
     shape = _built_in if dataset in BUILT_IN else _own
     shaped = _shaped(given.tables, shape, dataset, instrument)
     if given.again:
         # All of it is here: better to find what is wrong with it before a stream is opened.
         [table] = shaped
-        return Rows(table.schema, iter([table]), again=True)
+        return _at_hand(table)
     schema = shape(given.schema.empty_table(), dataset, instrument).schema
     return Rows(schema, shaped, again=False)
+
+
+def _at_hand(table: pa.Table) -> Rows:
+    row = table.to_batches()[0] if table.num_rows == 1 else None
+    return Rows(table.schema, iter([table]), again=True, row=row)
 
 
 def _shaped(

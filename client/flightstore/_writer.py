@@ -22,9 +22,10 @@ class Writer:
     """One open stream of puts to one dataset. Made by `Client.writer`; a context manager.
 
     At most 64 puts and 32 MiB are unacknowledged at a time: when the server falls behind, `write`
-    waits. When a put fails, the server ends the stream: that put's acknowledgement and those of
-    all later ones fail with the same error, as do `write` and `flush` from then on. What is not
-    acknowledged may be written again with a new writer: the same rows change nothing.
+    waits. Rows written one by one while another is under way travel together, and are accepted or
+    refused together. When a put fails, the server ends the stream: that put's acknowledgement and
+    those of all later ones fail with the same error, as do `write` and `flush` from then on. What
+    is not acknowledged may be written again with a new writer: the same rows change nothing.
 
     Safe to use from several threads; their puts are sent one after another.
     """
@@ -60,7 +61,10 @@ class Writer:
         )
         with self._turn:
             pipe = self._open(rows.schema)
-            parts = [pipe.send(put) for put in puts_of(rows, said)]
+            if rows.row is not None:
+                parts = [pipe.send_row(rows.row, said)]
+            else:
+                parts = [pipe.send(put) for put in puts_of(rows, said)]
         return PendingAck(parts, self._connection.timeout.write)
 
     def flush(self) -> None:

@@ -80,16 +80,16 @@ def test_a_slow_server_pushes_back(server, fake, monkeypatch) -> None:
     server.script.put = later
     timeout = fs.Timeout(write=0.2)
     with fs.connect(server.uri, timeout=timeout) as db, db.writer("candles", "1m") as writer:
-        acks = [writer.write("lab:X", fake.candles(1)) for _ in range(3)]
+        acks = [writer.write("lab:X", fake.candles(2)) for _ in range(3)]
         with pytest.raises(fs.DeadlineExceeded, match="with 3 puts under way"):
-            writer.write("lab:X", fake.candles(1))
+            writer.write("lab:X", fake.candles(2))
         with pytest.raises(fs.DeadlineExceeded, match=r"not acknowledged the put within 0\.01 s"):
             acks[0].result(0.01)
         with pytest.raises(fs.DeadlineExceeded, match="3 puts are not acknowledged"):
             writer.flush()
         assert not acks[0].done
         server.release.set()
-        assert writer.write("lab:X", fake.candles(1)).result().rows == 1
+        assert writer.write("lab:X", fake.candles(2)).result().rows == 2
 
 
 def test_bytes_push_back_too_but_one_put_always_goes(server, db, fake, monkeypatch) -> None:
@@ -101,7 +101,7 @@ def test_bytes_push_back_too_but_one_put_always_goes(server, db, fake, monkeypat
 
 
 def test_thousands_of_puts_do_not_lock_up(server, db, fake) -> None:
-    rows = fake.candles(1)
+    rows = fake.candles(2)
     with db.writer("candles", "1m") as writer:
         for _ in range(2_000):
             writer.write("lab:X", rows)
