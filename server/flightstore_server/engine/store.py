@@ -28,6 +28,7 @@ from flightstore_server.engine.queries import Reader
 from flightstore_server.engine.recovery import replay, restore, sweep
 from flightstore_server.engine.reservations import Reservations
 from flightstore_server.engine.retention import Retention, RetentionRule
+from flightstore_server.engine.series import Series
 from flightstore_server.engine.snapshots import Snapshots
 from flightstore_server.engine.state import Ack, State
 from flightstore_server.engine.trim import trim_segments
@@ -71,7 +72,7 @@ class Store:
         except BaseException:
             files.unlock()
             raise
-        self._retention = Retention(retention, clock)
+        self._retention = Retention(retention, clock, self.state, self._delete_before)
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._room = threading.Condition()
@@ -162,6 +163,10 @@ class Store:
         """Merge small segments now; with `full`, all that can be merged."""
         return self._guard(lambda: self.maintenance.compact(full=full))
 
+    def _delete_before(self, series: Series, cutoff: int) -> int:
+        words = (series.dataset.name, str(series.instrument), series.timeframe_text)
+        return self.delete(*words, None, cutoff).rows
+
     def describe(
         self, dataset: str, instrument: str, timeframe: str, metadata: dict[str, str]
     ) -> Ack:
@@ -173,7 +178,7 @@ class Store:
     def upkeep(self) -> None:
         """One round of background work; see Maintenance.step()."""
         self.maintenance.step()
-        self._retention.step(self)
+        self._retention.step()
         with self._room:
             self._room.notify_all()
 
