@@ -15,8 +15,11 @@ PYTEST := $(BIN)/python -m pytest
 .DELETE_ON_ERROR:
 .PHONY: demo test check test-nightly test-release test-reference bench bench-quick proto format clean
 
+# Recorded bars are imported as well where there are any; the demo says what is real and what is not.
+BARS := $(firstword $(wildcard $(or $(FLIGHTSTORE_TEST_DATA),../shared/data)/bitfinex/BTCUSD_1m_*.csv.xz))
+
 demo: $(READY)
-	$(BIN)/flightstore demo
+	$(BIN)/flightstore demo $(if $(BARS),--bars $(BARS))
 
 test: check
 	$(PYTEST)
