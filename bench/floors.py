@@ -2,6 +2,7 @@
 
     history, wide    DoGet of a table that lies in memory, in batches of 64 Ki rows
     empty            DoGet of no rows: what a round trip costs
+    few              DoGet of 100 rows of bars
     DoPut            takes batches; compares the schema, validates every value, appends the batch to
                      a file, one fdatasync for each, and acknowledges
 
@@ -22,7 +23,11 @@ import pyarrow.flight as fl
 from bench import inputs
 from flightstore_proto.schemas import TRADES
 
-_TABLES = {"history": inputs.history, "wide": inputs.wide}
+_TABLES = {
+    "history": inputs.history,
+    "wide": inputs.wide,
+    "few": lambda: inputs.history().slice(0, 100),
+}
 
 
 class Floor(fl.FlightServerBase):  # type: ignore[misc]

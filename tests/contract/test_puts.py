@@ -122,10 +122,25 @@ def test_one_series_named_twice_in_a_put_is_refused(serving: Serving) -> None:
 
 
 def test_many_puts_go_through_one_stream(db: fs.Client) -> None:
+    later = 20 * MINUTE
     with db.writer(timeframe="1m") as writer:
-        pending = [writer.write(BTC, candles([ts], n)) for n, ts in enumerate(TIMES * 20)]
+        pending = [
+            writer.write(BTC, candles([ts, ts + later], n)) for n, ts in enumerate(TIMES * 20)
+        ]
         lsns = [ack.result().lsn for ack in pending]
     assert lsns == sorted(set(lsns))
+    first = [(ts, 380.0 + n) for n, ts in enumerate(TIMES)]
+    assert _bars(db) == first + [(ts + later, value) for ts, value in first]
+
+
+def test_rows_written_one_by_one_may_share_a_put_and_the_last_of_a_key_wins(db: fs.Client) -> None:
+    with db.writer(timeframe="1m") as writer:
+        pending = [writer.write(BTC, candles([ts], n)) for n, ts in enumerate(TIMES * 20)]
+        acks = [ack.result() for ack in pending]
+    assert [ack.rows for ack in acks] == [1] * len(acks)
+    lsns = [ack.lsn for ack in acks]
+    assert lsns == sorted(lsns)
+    assert lsns[-1] == db.status().last_lsn
     assert _bars(db) == [(ts, 380.0 + n) for n, ts in enumerate(TIMES)]
 
 
