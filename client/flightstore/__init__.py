@@ -6,7 +6,7 @@
     db.series("binance:*/USDT")                         # what is there
     btc = db.candles("binance:BTC/USDT", "1m", "2024-01-01", "2024-02-01")
     px = db.candles("binance:*/USDT", "1h", "-90d", columns=["close"], layout="wide")
-    db.gaps("binance:BTC/USDT", "1m", "2024")           # what is missing
+    db.gaps("binance:BTC/USDT", "1m", "2024")           # what is missing, and why
     db.write("mylab:BTC/USDT", btc, timeframe="1m", covers=("2024-01-01", "2024-02-01"))
 
 Frames are polars' unless `output` says "pandas" or "arrow". Times are UTC, ranges are [start, end).

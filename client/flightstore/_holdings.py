@@ -11,7 +11,15 @@ import pyarrow as pa
 from flightstore._connection import Connection
 from flightstore._frames import OUTPUTS, Frame, to_output
 from flightstore._reading import fetch
-from flightstore._requests import Instruments, catalog_ticket, choice, message, series, window
+from flightstore._requests import (
+    Instruments,
+    catalog_ticket,
+    choice,
+    gaps_ticket,
+    message,
+    series,
+    window,
+)
 from flightstore_proto import flightstore_pb2 as pb
 
 _SPAN = [("start", pa.timestamp("ns", "UTC")), ("end", pa.timestamp("ns", "UTC"))]
@@ -54,25 +62,35 @@ class Holdings:
         end: Any = None,
         *,
         dataset: str = "candles",
+        confirmed: bool = False,
         snapshot: str | None = None,
         output: str = "polars",
     ) -> Frame:
-        """Ranges not known complete in which rows are absent: start, end (half-open), missing.
+        """Ranges in which rows are absent: start, end (half-open), missing, reason.
 
-        `missing` (int64) counts absent bars; 0 where the dataset has no grid. A null bound is
-        unbounded.
+        start, end  the range that is looked at; by default from the first row or covered time to
+                    the last. What is yet to come is not missing
+        confirmed   also ranges that are known complete, and in which bars are absent all the same
+
+        `missing` (int64) counts absent bars; 0 where the dataset has no grid. A null `end` is
+        unbounded. `reason` is one of
+
+        not fetched        nobody has said that the rows do not exist; only this can be mended
+        before listing     before the series' metadata `listed`
+        after delisting    at or after its metadata `ended`
+        exchange outage    confirmed, of an exchange that sends bars for quiet times too (metadata
+                           `quiet_bars` is "flat")
+        likely an outage   confirmed, and too long for chance: a run of n >= 30 absent bars, where
+                           p to the power of n is below 1e-30. p is the share of absent bars around
+                           it: in the run and in up to 10,000 points on either side that were asked
+                           about and are known
+        no trades          confirmed, and short enough to be a quiet market
         """
         choice("output", output, OUTPUTS)
-        request = _range_request(dataset, instrument, timeframe, start, end, snapshot)
-        found = self._connection.retrying(lambda: self._connection.action("gaps", request, pb.Gaps))
-        table = pa.table(
-            [
-                *_span([gap.range for gap in found.gaps]),
-                pa.array([gap.missing for gap in found.gaps], pa.int64()),
-            ],
-            schema=pa.schema([*_SPAN, ("missing", pa.int64())]),
+        ticket = gaps_ticket(
+            dataset, instrument, timeframe, start, end, confirmed=confirmed, snapshot=snapshot
         )
-        return to_output(table, output)
+        return to_output(fetch(self._connection, ticket, runs=False).table, output)
 
     def coverage(
         self,
@@ -87,22 +105,16 @@ class Holdings:
     ) -> Frame:
         """Ranges known complete: start, end (half-open), `timestamp[ns, UTC]`."""
         choice("output", output, OUTPUTS)
-        request = _range_request(dataset, instrument, timeframe, start, end, snapshot)
+        request = message(
+            pb.RangeRequest,
+            series=series(dataset, instrument, timeframe),
+            range=window(start, end),
+            snapshot=snapshot or "",
+        )
         found = self._connection.retrying(
             lambda: self._connection.action("coverage", request, pb.Ranges)
         )
         return to_output(pa.table(_span(list(found.ranges)), schema=pa.schema(_SPAN)), output)
-
-
-def _range_request(
-    dataset: str, instrument: str, timeframe: str, start: Any, end: Any, snapshot: str | None
-) -> pb.RangeRequest:
-    return message(
-        pb.RangeRequest,
-        series=series(dataset, instrument, timeframe),
-        range=window(start, end),
-        snapshot=snapshot or "",
-    )
 
 
 def _span(ranges: Sequence[pb.TimeRange]) -> list[pa.Array]:

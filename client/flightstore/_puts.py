@@ -12,7 +12,8 @@ import pyarrow as pa
 from flightstore._requests import choice, covered, message, metadata
 from flightstore._rows import Rows
 from flightstore_proto import flightstore_pb2 as pb
-from flightstore_proto.errors import BadRequest
+from flightstore_proto import timeframe as timeframes
+from flightstore_proto.errors import BadRequest, BadTimeframe
 from flightstore_proto.schemas import BATCH_BYTES_MAX, BATCH_ROWS_MAX
 
 # A put is held in memory by the server until it is committed.
@@ -30,6 +31,10 @@ class Put:
     put_id: int = field(default_factory=lambda: secrets.randbits(64) or 1)
 
     @property
+    def schema(self) -> pa.Schema:
+        return self.batches[0].schema
+
+    @property
     def rows(self) -> int:
         return sum(batch.num_rows for batch in self.batches)
 
@@ -38,6 +43,14 @@ class Put:
         commit = pb.PutCommit(put_id=self.put_id, rows=self.rows, series=self.series)
         encoded: bytes = commit.SerializeToString()
         return encoded
+
+
+def check_timeframe(dataset: str, timeframe: str | None) -> None:
+    """Raise BadTimeframe unless rows of `dataset` can have `timeframe`."""
+    if timeframe:
+        timeframes.parse(timeframe)
+    elif dataset == "candles":
+        raise BadTimeframe("Candles need a timeframe: write(..., timeframe='1m').")
 
 
 def series_put(

@@ -119,6 +119,28 @@ def catalog_ticket(
     return ticket
 
 
+def gaps_ticket(
+    dataset: str,
+    instrument: str,
+    timeframe: str,
+    start: Any,
+    end: Any,
+    *,
+    confirmed: bool,
+    snapshot: str | None,
+) -> bytes:
+    """The bytes of a ticket for what is missing of one series."""
+    request = message(
+        pb.GapsRequest,
+        series=series(dataset, instrument, timeframe),
+        range=window(start, end),
+        confirmed=confirmed,
+        snapshot=snapshot or "",
+    )
+    ticket: bytes = pb.Ticket(gaps=request).SerializeToString()
+    return ticket
+
+
 def series(dataset: str, instrument: str | Instrument, timeframe: str | None) -> pb.Series:
     """The name of one series."""
     [name] = names(instrument if isinstance(instrument, str) else [instrument])

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from flightstore._acks import PendingAck, WriteAck
 from flightstore._connection import Connection
+from flightstore._many import put_of_frames
 from flightstore._pipe import Pipe, open_pipe
 from flightstore._puts import Put, puts_of, series_put
 from flightstore._rows import rows_of
@@ -65,6 +66,23 @@ class Writer:
                 parts = [pipe.send_row(rows.row, said)]
             else:
                 parts = [pipe.send(put) for put in puts_of(rows, said)]
+        return PendingAck(parts, self._connection.timeout.write)
+
+    def write_many(
+        self,
+        frames: Mapping[str, Any],
+        *,
+        timeframe: str | None = None,
+        covers: Any = None,
+        metadata: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> PendingAck:
+        """Send rows of several series as one put, all of them or none; at most 48 MiB together.
+
+        Arguments as in `Client.write_many`. Does not wait for the acknowledgement.
+        """
+        put = put_of_frames(frames, self._dataset, timeframe or self._timeframe, covers, metadata)
+        with self._turn:
+            parts = [self._open(put.schema).send(put)]
         return PendingAck(parts, self._connection.timeout.write)
 
     def flush(self) -> None:

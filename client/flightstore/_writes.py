@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import pyarrow as pa
-
 from flightstore._acks import WriteAck
 from flightstore._connection import Connection
-from flightstore._puts import put_of_many, puts_of, series_put
+from flightstore._many import put_of_frames
+from flightstore._puts import check_timeframe, puts_of, series_put
 from flightstore._requests import message, metadata, series, window
 from flightstore._rows import rows_of
 from flightstore._writer import Writer, send_all
 from flightstore_proto import flightstore_pb2 as pb
 from flightstore_proto import instrument as instruments
-from flightstore_proto import timeframe as timeframes
-from flightstore_proto.errors import BadRequest, BadTimeframe, SchemaMismatch
-from flightstore_proto.schemas import describe as columns_of
 
 
 class Writes:
@@ -61,7 +57,7 @@ class Writes:
         where it can, else when the server refuses.
         """
         name = instruments.parse(str(instrument))
-        _check_timeframe(dataset, timeframe)
+        check_timeframe(dataset, timeframe)
         rows = rows_of(frame, dataset, name)
         said = series_put(str(name), timeframe, covers=covers, values=metadata, grid=grid, key=key)
         puts = puts_of(rows, said)
@@ -79,26 +75,17 @@ class Writes:
         dataset: str = "candles",
         timeframe: str | None = None,
         covers: Any = None,
+        metadata: Mapping[str, Mapping[str, str]] | None = None,
     ) -> WriteAck:
         """Write rows of several series, all of them or none; at most 48 MiB together.
 
-        `frames` maps instruments to frames as in `write`; `covers` is as there for all of them, or
-        a mapping of instrument to that.
+        frames    instrument to frame as in `write`; None for one without rows
+        covers    as in `write`, for all of them, or a mapping of instrument to that
+        metadata  instrument to texts as in `write`
         """
-        if not frames:
-            raise BadRequest("There are no frames to write.")
-        _check_timeframe(dataset, timeframe)
-        tables, said = [], []
-        for instrument, frame in frames.items():
-            name = instruments.parse(str(instrument))
-            rows = rows_of(frame, dataset, name)
-            tables.append(pa.concat_tables([rows.schema.empty_table(), *rows.tables]))
-            own = covers.get(instrument) if isinstance(covers, Mapping) else covers
-            said.append(series_put(str(name), timeframe, covers=own))
-        _check_same_columns(tables, list(frames))
-        put = put_of_many(tables, said)
+        put = put_of_frames(frames, dataset, timeframe, covers, metadata)
         return self._connection.retrying(
-            lambda: send_all(self._connection, dataset, tables[0].schema, [put])
+            lambda: send_all(self._connection, dataset, put.schema, [put])
         )
 
     def writer(self, dataset: str = "candles", timeframe: str | None = None) -> Writer:
@@ -148,19 +135,3 @@ class Writes:
 
 
 _texts = metadata  # `describe` has a parameter of that name
-
-
-def _check_timeframe(dataset: str, timeframe: str | None) -> None:
-    if timeframe:
-        timeframes.parse(timeframe)
-    elif dataset == "candles":
-        raise BadTimeframe("Candles need a timeframe: write(..., timeframe='1m').")
-
-
-def _check_same_columns(tables: list[pa.Table], names: list[str]) -> None:
-    for table, name in zip(tables, names, strict=True):
-        if table.schema != tables[0].schema:
-            raise SchemaMismatch(
-                f"One put has one set of columns, and {name} has {columns_of(table.schema)} where "
-                f"{names[0]} has {columns_of(tables[0].schema)}."
-            )

@@ -63,6 +63,7 @@ class AsyncWriter:
         self._sync = sync
 
     write = _threaded(Writer.write)
+    write_many = _threaded(Writer.write_many)
     flush = _threaded(Writer.flush)
     close = _threaded(Writer.close)
 

@@ -25,12 +25,14 @@ class TimeRange(_message.Message):
     def __init__(self, start: _Optional[int] = ..., end: _Optional[int] = ...) -> None: ...
 
 class Ticket(_message.Message):
-    __slots__ = ("read", "catalog")
+    __slots__ = ("read", "catalog", "gaps")
     READ_FIELD_NUMBER: _ClassVar[int]
     CATALOG_FIELD_NUMBER: _ClassVar[int]
+    GAPS_FIELD_NUMBER: _ClassVar[int]
     read: ReadRequest
     catalog: CatalogRequest
-    def __init__(self, read: _Optional[_Union[ReadRequest, _Mapping]] = ..., catalog: _Optional[_Union[CatalogRequest, _Mapping]] = ...) -> None: ...
+    gaps: GapsRequest
+    def __init__(self, read: _Optional[_Union[ReadRequest, _Mapping]] = ..., catalog: _Optional[_Union[CatalogRequest, _Mapping]] = ..., gaps: _Optional[_Union[GapsRequest, _Mapping]] = ...) -> None: ...
 
 class ReadRequest(_message.Message):
     __slots__ = ("dataset", "instruments", "timeframe", "range", "columns", "limit", "tail", "snapshot", "identity", "strict")
@@ -119,6 +121,18 @@ class CatalogRequest(_message.Message):
     timeframe: str
     snapshot: str
     def __init__(self, dataset: _Optional[str] = ..., instruments: _Optional[_Iterable[str]] = ..., timeframe: _Optional[str] = ..., snapshot: _Optional[str] = ...) -> None: ...
+
+class GapsRequest(_message.Message):
+    __slots__ = ("series", "range", "snapshot", "confirmed")
+    SERIES_FIELD_NUMBER: _ClassVar[int]
+    RANGE_FIELD_NUMBER: _ClassVar[int]
+    SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
+    CONFIRMED_FIELD_NUMBER: _ClassVar[int]
+    series: Series
+    range: TimeRange
+    snapshot: str
+    confirmed: bool
+    def __init__(self, series: _Optional[_Union[Series, _Mapping]] = ..., range: _Optional[_Union[TimeRange, _Mapping]] = ..., snapshot: _Optional[str] = ..., confirmed: bool = ...) -> None: ...
 
 class WriteRequest(_message.Message):
     __slots__ = ("dataset", "protocol")
@@ -258,19 +272,6 @@ class Ranges(_message.Message):
     RANGES_FIELD_NUMBER: _ClassVar[int]
     ranges: _containers.RepeatedCompositeFieldContainer[TimeRange]
     def __init__(self, ranges: _Optional[_Iterable[_Union[TimeRange, _Mapping]]] = ...) -> None: ...
-
-class Gaps(_message.Message):
-    __slots__ = ("gaps",)
-    class Gap(_message.Message):
-        __slots__ = ("range", "missing")
-        RANGE_FIELD_NUMBER: _ClassVar[int]
-        MISSING_FIELD_NUMBER: _ClassVar[int]
-        range: TimeRange
-        missing: int
-        def __init__(self, range: _Optional[_Union[TimeRange, _Mapping]] = ..., missing: _Optional[int] = ...) -> None: ...
-    GAPS_FIELD_NUMBER: _ClassVar[int]
-    gaps: _containers.RepeatedCompositeFieldContainer[Gaps.Gap]
-    def __init__(self, gaps: _Optional[_Iterable[_Union[Gaps.Gap, _Mapping]]] = ...) -> None: ...
 
 class DeleteRequest(_message.Message):
     __slots__ = ("series", "range")

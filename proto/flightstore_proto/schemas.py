@@ -52,6 +52,16 @@ CATALOG = pa.schema(
     ]
 )
 
+# One row per gap: what `db.gaps()` returns.
+GAPS = pa.schema(
+    [
+        pa.field("start", pa.timestamp("ns", "UTC")),
+        pa.field("end", pa.timestamp("ns", "UTC")),  # no longer part of it; null: unbounded
+        pa.field("missing", pa.int64()),  # bars absent in it; 0 where the dataset has no grid
+        pa.field("reason", pa.utf8()),  # one of reasons.REASONS
+    ]
+)
+
 # Keys of a read's Arrow schema metadata.
 SERIES_KEY = b"flightstore.series"  # a serialised StreamSeries
 IDENTITY_FIELDS = [_required("exchange", pa.utf8()), _required("symbol", pa.utf8())]

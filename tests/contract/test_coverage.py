@@ -27,7 +27,7 @@ def _ms(minute: int) -> int:
 
 def _spans(frame: pl.DataFrame) -> list[tuple[int, ...]]:
     """start, end and, of gaps, missing; as minutes."""
-    frame = frame.with_columns(
+    frame = frame.drop("reason", strict=False).with_columns(
         ((pl.col("start", "end").cast(pl.Int64) - NOON_2024) // MINUTE).cast(pl.Int64)
     )
     return frame.rows()

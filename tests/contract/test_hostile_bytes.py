@@ -17,7 +17,7 @@ from flightstore_proto import flightstore_pb2 as pb
 
 BTC = "binance:BTC/USDT"
 # Not `backup`: whatever directory the bytes happen to name, it would write there.
-ACTIONS = ["coverage", "gaps", "delete", "describe", "snapshot-create", "snapshot-drop"]
+ACTIONS = ["coverage", "delete", "describe", "snapshot-create", "snapshot-drop"]
 
 
 def _info(uri: str, data: bytes) -> None:
@@ -86,6 +86,7 @@ def _genuine() -> list[bytes]:
         read,
         pb.Ticket(read=read),
         pb.Ticket(catalog=pb.CatalogRequest(instruments=["*"])),
+        pb.Ticket(gaps=pb.GapsRequest(series=series, range=span, confirmed=True)),
         pb.WriteRequest(dataset="candles", protocol=1),
         commit,
         pb.RangeRequest(series=series, range=span),

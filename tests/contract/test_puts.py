@@ -174,6 +174,32 @@ def test_of_several_series_written_together_none_is_kept_if_one_is_bad(db: fs.Cl
     assert db.series().height == 0
 
 
+def test_several_series_go_through_an_open_stream_together(db: fs.Client) -> None:
+    covers = {"x:B": (TIMES[0] // 10**6, TIMES[1] // 10**6)}
+    with db.writer(timeframe="1m") as writer:
+        single = writer.write("x:A", candles(TIMES[:1]))
+        together = writer.write_many(
+            {"x:A": candles(TIMES[1:4]), "x:B": None},
+            covers=covers,
+            metadata={"x:B": {"source": "test"}},
+        )
+    assert (single.result().lsn, together.result().lsn) == (1, 2)
+    found = db.series()
+    assert found["rows"].to_list() == [4, 0]
+    assert found["metadata"].to_list() == ["{}", '{"source": "test"}']
+    assert db.coverage("x:B", "1m").height == 1
+
+
+def test_of_several_series_on_an_open_stream_none_is_kept_if_one_is_bad(db: fs.Client) -> None:
+    writer = db.writer(timeframe="1m")
+    bad = writer.write_many({"x:GOOD": candles(TIMES), "x:BAD": candles([TIMES[0] + 1])})
+    with pytest.raises(fs.InvalidRows, match="x:BAD"):
+        bad.result()
+    with pytest.raises(fs.InvalidRows):
+        writer.close()
+    assert db.series().height == 0
+
+
 def test_concurrent_writers_of_one_new_series_agree_on_it(db: fs.Client) -> None:
     threads = [
         threading.Thread(target=db.write, args=(BTC, candles([ts])), kwargs={"timeframe": "1m"})

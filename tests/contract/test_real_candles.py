@@ -106,6 +106,16 @@ def test_the_lowest_low_is_kept_although_it_is_absurd(db: fs.Client) -> None:
     assert db.candles(BTC, "1m", columns=["low"])["low"].min() == 0.01
 
 
+def test_outages_are_told_from_quiet_minutes(db: fs.Client) -> None:
+    """An attack, maintenance and lost months stand out of years in which the market was thin."""
+    found = db.gaps(BTC, "1m", "2013-04-01T00:07", confirmed=True)
+    outages = found.filter(pl.col("reason") == "likely an outage")
+    starts = {str(start)[:16] for start in outages["start"]}
+    assert {"2016-08-02 18:03", "2018-06-05 10:35", "2019-06-26 08:46"} <= starts
+    assert outages.height < 50 < 250_000 < found.height
+    assert found["missing"].sum() == db.series(BTC)["absent"].item()
+
+
 def test_the_outage_of_2016_is_a_gap_once_it_is_not_said_to_be_complete(db: fs.Client) -> None:
     outage = ("2016-08-02T18:03", "2016-08-10T15:53")
     assert db.candles(BTC, "1m", *outage).height == 0

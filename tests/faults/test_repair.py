@@ -13,7 +13,7 @@ from tests.support.rows import MINUTE, candles, trades
 from tests.support.stores import BTC, NOW, SMALL, put, stepped
 
 from flightstore_proto.errors import Corrupt, DataDirError, FlightstoreError
-from flightstore_server.engine import coverage
+from flightstore_server.engine.gaps import gaps
 from flightstore_server.engine.limits import Limits
 from flightstore_server.engine.repair import repair
 from flightstore_server.engine.store import Store
@@ -204,8 +204,8 @@ def test_the_good_batches_of_a_damaged_segment_are_kept_and_the_bad_range_shows_
     }
     store = _open(tmp_path)
     [view] = [v for v in views_of(store) if str(v.series) == name]
-    gaps = coverage.gaps(view, store.segments, entry.first_ts, entry.last_ts + 1, now_ns=NOW)
-    missing = sum(gap.bars for gap in gaps)
+    found = gaps(view, store.segments, entry.first_ts, entry.last_ts + 1, now_ns=NOW)
+    missing = found.missing.sum()
     store.close()
     assert missing == len(held[name][0]) - len(expected)
 

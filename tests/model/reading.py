@@ -13,7 +13,7 @@ from tests.support.rows import MINUTE, bars_of, trades_of
 from tests.support.stores import NOW
 
 from flightstore_proto.errors import UnknownDataset, UnknownInstrument
-from flightstore_server.engine.coverage import gaps
+from flightstore_server.engine.gaps import gaps
 from flightstore_server.engine.reads import count_rows
 from flightstore_server.engine.runs import SegmentRun
 from flightstore_server.engine.series import Series
@@ -77,10 +77,11 @@ def _compare_knowledge(
     covered = [((a - START) // MINUTE, (b - START) // MINUTE) for a, b in view.coverage]
     assert covered == runs(sorted(series.covered))
     found = gaps(view, store.segments, start, end, now_ns=NOW)
-    minutes = [((g.start - START) // MINUTE, (g.end - START) // MINUTE) for g in found]
+    ranges = zip(found.start.tolist(), found.end.tolist(), strict=True)
+    minutes = [((low - START) // MINUTE, (high - START) // MINUTE) for low, high in ranges]
     assert minutes == series.gaps(first, last)
     if series.dataset == "candles":
-        assert [g.bars for g in found] == [b - a for a, b in minutes]
+        assert found.missing.tolist() == [b - a for a, b in minutes]
 
 
 def _rows(series: SeriesModel, batches: list[pa.RecordBatch]) -> list[Row]:

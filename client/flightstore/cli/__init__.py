@@ -4,7 +4,7 @@
     program     the command line around them: --help, --version, near names (needs typer)
     options     what commands share: --uri, --token, --json, --dataset, ...
     output      tables for people, JSON for machines
-    catalog     ls, status, gaps, coverage
+    catalog     ls, status, gaps, coverage; `missing` prints gaps
     rows        head, tail
     export      export, with `sinks` writing the files
     load        import, with the package `loading` reading the files

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-import pyarrow as pa
 import typer
 
 from flightstore.cli import options, output
+from flightstore.cli.missing import SHOWN, longest, print_gaps
 from flightstore.cli.values import plain_fields, plain_rows
 
 
@@ -85,13 +85,27 @@ def gaps(
     timeframe: options.Timeframe = "",
     start: options.Start = None,
     end: options.End = None,
+    unconfirmed: Annotated[
+        bool, typer.Option("--unconfirmed", help="Only what is not known complete.")
+    ] = False,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            "--limit", min=1, help=f"The N longest for each reason; {SHOWN}, or all as JSON."
+        ),
+    ] = None,
     dataset: options.Dataset = "candles",
     snapshot: options.Snapshot = None,
     as_json: options.Json = False,
     uri: options.Uri = options.DEFAULT_URI,
     token: options.Token = None,
 ) -> None:
-    """List the ranges that are not known to be complete.
+    """List what is missing, and why.
+
+    Also bars that the source has confirmed not to exist, unless --unconfirmed is given. What can be
+    mended is "not fetched"; the source has nothing "before listing", "after delisting", in an
+    "exchange outage", in what is "likely an outage" (too long for chance), and where "no trades"
+    were made.
 
     Examples:
       flightstore gaps binance:BTC/USDT --timeframe 1m --start 2024
@@ -99,9 +113,19 @@ def gaps(
     options.need_timeframe(dataset, timeframe)
     with options.connect(uri, token) as db:
         table = db.gaps(
-            instrument, timeframe, start, end, dataset=dataset, snapshot=snapshot, output="arrow"
+            instrument,
+            timeframe,
+            start,
+            end,
+            dataset=dataset,
+            confirmed=not unconfirmed,
+            snapshot=snapshot,
+            output="arrow",
         )
-    _print_ranges(table, as_json, nothing="No gaps.")
+    if as_json:
+        output.print_json(plain_rows(table if limit is None else longest(table, limit)))
+    else:
+        print_gaps(table, limit)
 
 
 def coverage(
@@ -127,14 +151,10 @@ def coverage(
         table = db.coverage(
             instrument, timeframe, start, end, dataset=dataset, snapshot=snapshot, output="arrow"
         )
-    _print_ranges(table, as_json, nothing="No range is known to be complete.")
-
-
-def _print_ranges(table: pa.Table, as_json: bool, *, nothing: str) -> None:
     ranges = plain_rows(table)
     if as_json:
         output.print_json(ranges)
     elif ranges:
         output.print_table(table.column_names, [list(row.values()) for row in ranges])
     else:
-        output.remark(nothing)
+        output.remark("No range is known to be complete.")

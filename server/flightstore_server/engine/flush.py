@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from flightstore_server.engine import intervals
 from flightstore_server.engine.memtable import MemtableView
 from flightstore_server.engine.periods import split
 from flightstore_server.engine.reservations import Reservations
 from flightstore_server.engine.series import Dataset, Segments, Series
 from flightstore_server.engine.state import State
+from flightstore_server.storage import ranges
 from flightstore_server.storage.catalog import Change, DatasetRow, SeriesRow
 from flightstore_server.storage.files import Files
 from flightstore_server.storage.rows import widen
@@ -76,7 +76,7 @@ def _seal_series(series: Series) -> SealedSeries:
         dict(series.metadata),
     )
     memory = tuple(m.view() for m in series.memory)
-    return SealedSeries(series, series.segments, memory, intervals.encode(series.coverage), row)
+    return SealedSeries(series, series.segments, memory, ranges.encode(series.coverage), row)
 
 
 def _dataset_row(dataset: Dataset) -> DatasetRow:

@@ -6,8 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flightstore_proto.timeframe import DAY_NS, Timeframe
+from flightstore_proto.timerange import TS_MAX
 
 Int64s = NDArray[np.int64]
+_NONE = np.empty(0, np.int64)
 
 
 def off_grid(ts: Int64s, timeframe: Timeframe) -> Int64s:
@@ -54,13 +56,18 @@ def points_between(first: int, last: int, timeframe: Timeframe) -> int:
     return (last - first) // timeframe.step_ns + 1
 
 
-def ceil(ns: int, timeframe: Timeframe) -> int:
-    """The first grid point at or after `ns`."""
+def floor(ns: int, timeframe: Timeframe) -> int:
+    """The last grid point at or before `ns`."""
     if timeframe.months:
         month = _month_of(ns)
-        start = _start_of(month - month % timeframe.months)
-        return start if start >= ns else next_point(start, timeframe)
-    return ns + (timeframe.offset_ns - ns) % timeframe.step_ns
+        return _start_of(month - month % timeframe.months)
+    return ns - (ns - timeframe.offset_ns) % timeframe.step_ns
+
+
+def ceil(ns: int, timeframe: Timeframe) -> int:
+    """The first grid point at or after `ns`."""
+    point = floor(ns, timeframe)
+    return point if point == ns else next_point(point, timeframe)
 
 
 def next_point(point: int, timeframe: Timeframe) -> int:
@@ -70,26 +77,26 @@ def next_point(point: int, timeframe: Timeframe) -> int:
     return point + timeframe.step_ns
 
 
-def absent(ts: Int64s, start: int, end: int, timeframe: Timeframe) -> list[tuple[int, int, int]]:
-    """Runs of grid points in [start, end) that have no bar, as (from, until, bars).
+def absent(ts: Int64s, start: int, end: int, timeframe: Timeframe) -> tuple[Int64s, Int64s]:
+    """Runs of grid points in [start, end) that have no bar, as their starts and their ends.
 
-    `ts` are the open times of the bars in [start, end), rising. `until` is the open time after the
-    last absent bar.
+    `ts` are the open times of the bars in [start, end), rising. A run ends at the open time after
+    its last absent bar, or at TS_MAX, after which no grid point comes.
     """
-    # A sentinel at either end turns the margins into ordinary holes.
-    first, stop = ceil(start, timeframe), ceil(end, timeframe)
+    first, stop = ceil(start, timeframe), min(ceil(end, timeframe), TS_MAX)
     if first >= stop:
-        return []
+        return _NONE, _NONE
     if not len(ts):
-        return [(first, stop, _count(first, stop, timeframe))]
-    holes = [(first, int(ts[0]))] if ts[0] > first else []
+        return np.array([first]), np.array([stop])
     expected = _next_points(ts, timeframe)
     at = np.flatnonzero(expected < ts[1:])
-    holes += list(zip(expected[at].tolist(), ts[at + 1].tolist(), strict=True))
+    starts, ends = expected[at], ts[at + 1]
+    if ts[0] > first:
+        starts, ends = np.append(first, starts), np.append(ts[0], ends)
     after_last = next_point(int(ts[-1]), timeframe)
     if after_last < stop:
-        holes.append((after_last, stop))
-    return [(a, b, _count(a, b, timeframe)) for a, b in holes]
+        starts, ends = np.append(starts, after_last), np.append(ends, stop)
+    return starts, ends
 
 
 def _next_points(ts: Int64s, timeframe: Timeframe) -> Int64s:
@@ -100,6 +107,10 @@ def _next_points(ts: Int64s, timeframe: Timeframe) -> Int64s:
     return ts + timeframe.step_ns
 
 
-def _count(first: int, stop: int, timeframe: Timeframe) -> int:
-    """Grid points in [first, stop), both grid points."""
-    return points_between(first, stop, timeframe) - 1
+def counts(starts: Int64s, ends: Int64s, timeframe: Timeframe) -> Int64s:
+    """How many grid points lie in each [start, end), whose start is one of them."""
+    if timeframe.months:
+        return (_months(ends - 1) - _months(starts)) // timeframe.months + 1
+    # Unsigned, as all of time is longer than int64 can say.
+    spans = ends.view(np.uint64) - starts.view(np.uint64)
+    return ((spans - 1) // np.uint64(timeframe.step_ns) + 1).astype(np.int64)

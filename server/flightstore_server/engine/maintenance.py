@@ -101,7 +101,6 @@ class Maintenance:
                 raise
             self._changed_series.update(item.series.id for item in sealed.series)
             self._flushed_at.append((self._clock(), sealed.lsn))
-            self._claim(sealed)
             return sealed.lsn
 
     def _write(self, sealed: Sealed) -> None:
@@ -162,10 +161,6 @@ class Maintenance:
             or age >= limits.flush_age_seconds
         )
 
-    def _claim(self, sealed: Sealed) -> None:
-        claimed = {s.id for item in sealed.series for s in (*item.segments, *item.written)}
-        self._reservations.unclaimed -= claimed
-
     def _compact_series(self, series: Series, done: Compacted, *, full: bool) -> None:
         with self._state.lock:
             # As they stand now, deletes included, and only those the catalog knows: a bulk segment
@@ -196,7 +191,6 @@ class Maintenance:
         with self._state.lock:
             series.segments = _swapped(series.segments, old, written)
             self._stored[series.id] = _swapped(self._stored[series.id], old, written)
-        self._reservations.unclaimed -= {s.id for s in written}
         done.merged += len(old)
         done.written += len(written)
         done.bytes += sum(s.size for s in written)

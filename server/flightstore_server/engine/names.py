@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from flightstore_proto import instrument as instruments
 from flightstore_proto.errors import (
@@ -13,7 +13,6 @@ from flightstore_proto.errors import (
     near,
     shown,
 )
-from flightstore_proto.instrument import Instrument
 from flightstore_proto.schemas import BUILT_IN
 from flightstore_server.engine.series import Dataset, Series
 
@@ -124,9 +123,6 @@ class Names:
             if name in table and (d, t) != (dataset, timeframe)
         ]
         return f" It is kept as {' and '.join(kept[:5])}." if kept else ""
-
-    def instruments(self) -> Iterable[Instrument]:
-        return (series.instrument for series in self.by_id.values())
 
 
 def _matching(table: dict[str, Series], name: str) -> dict[str, Series]:

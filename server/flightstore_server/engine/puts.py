@@ -92,9 +92,11 @@ class Preparer:
             )
         whole = _joined(put.batches)
         _check_bytes(whole)
+        schema = whole.schema
         # Before anything is reserved: a refused put must not fix the columns of a new dataset.
-        self._check(put, whole)
-        dataset, define = self._dataset(put.dataset, whole.schema, _key_of(put), reserve=True)
+        whole = self._checked(put, whole)
+        dataset, define = self._dataset(put.dataset, schema, _key_of(put), reserve=True)
+        # Again, since another writer may have widened the dataset meanwhile.
         whole = conform(whole, dataset.schema)
         message = pb.LogPut(
             put_id=put.put_id,
@@ -160,18 +162,22 @@ class Preparer:
         run.define.timeframe = said.timeframe
         run.define.free_grid = said.free_grid
 
-    def _check(self, put: Put, whole: pa.RecordBatch) -> None:
-        """Raise a BadRequest unless every series of `put` can take its rows."""
+    def _checked(self, put: Put, whole: pa.RecordBatch) -> pa.RecordBatch:
+        """`whole` with the columns of its dataset.
+
+        Raises a BadRequest unless every series of `put` can take its rows.
+        """
         dataset, _ = self._dataset(put.dataset, whole.schema, _key_of(put), reserve=False)
         whole = conform(whole, dataset.schema)
         if len(put.series) == 1:
             self._check_series(put.series[0], dataset, whole)
-            return
+            return whole
         start = 0
         for said in put.series:
             self._check_series(said, dataset, whole.slice(start, said.rows))
             start += said.rows
         _check_distinct(put.series)
+        return whole
 
     def _check_series(self, said: SeriesRows, dataset: Dataset, rows: pa.RecordBatch) -> None:
         what = " ".join(filter(None, [dataset.name, said.instrument, said.timeframe]))

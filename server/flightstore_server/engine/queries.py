@@ -16,7 +16,7 @@ from flightstore_proto.errors import (
     near,
     shown,
 )
-from flightstore_server.engine.coverage import require_complete
+from flightstore_server.engine.gaps import require_complete
 from flightstore_server.engine.names import Names
 from flightstore_server.engine.pins import Pin, Pins
 from flightstore_server.engine.reads import read

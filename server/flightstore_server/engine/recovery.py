@@ -16,12 +16,11 @@ from google.protobuf.message import DecodeError
 from flightstore_proto import flightstore_pb2 as pb
 from flightstore_proto import instrument as instruments
 from flightstore_proto.errors import Corrupt, FlightstoreError
-from flightstore_server.engine import intervals
 from flightstore_server.engine.names import Names
 from flightstore_server.engine.reservations import Reservations
 from flightstore_server.engine.series import Dataset, Segments, Series, parse_timeframe
 from flightstore_server.engine.state import State
-from flightstore_server.storage import layout, packed
+from flightstore_server.storage import layout, packed, ranges
 from flightstore_server.storage.catalog import Catalog, Contents
 from flightstore_server.storage.catalog_file import damaged
 from flightstore_server.storage.files import Files
@@ -49,7 +48,7 @@ def names_of(contents: Contents) -> Names:
             row.free_grid,
             row.metadata,
             tuple(sorted(segments[row.id], key=lambda s: s.max_lsn)),
-            coverage=intervals.decode(contents.coverage.get(row.id, b"")),
+            coverage=ranges.decode(contents.coverage.get(row.id, b"")),
         )
         names.add(series)
     return names
@@ -123,7 +122,7 @@ def apply_record(
             )
         segments = [s.id for run in put.runs for s in run.segments]
         # Until the next flush a replay needs these files, also where a later delete dropped them.
-        reservations.unclaimed.update(segments)
+        reservations.logged_segments.update(segments)
         reservations.start_after(
             put.dataset_id + 1,
             max((run.series for run in put.runs), default=0) + 1,

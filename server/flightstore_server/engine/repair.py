@@ -15,8 +15,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flightstore_proto import flightstore_pb2 as pb
+from flightstore_proto import intervals
 from flightstore_proto.errors import Corrupt, DataDirError
-from flightstore_server.engine import flush, intervals
+from flightstore_server.engine import flush
 from flightstore_server.engine.bulk import defined_series
 from flightstore_server.engine.catalog_rebuild import rebuild
 from flightstore_server.engine.limits import Limits

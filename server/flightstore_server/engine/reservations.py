@@ -28,8 +28,8 @@ class Reservations:
         self._next_segment = 1
         self._series: dict[SeriesKey, int] = {}
         self._datasets: dict[str, Dataset] = {}
-        # Segments whose files exist, or soon will, and which nothing durable names yet.
-        self.unclaimed: set[int] = set()
+        # Segments that replayed log records name: the catalog may not know them yet.
+        self.logged_segments: set[int] = set()
 
     def start_after(self, dataset: int, series: int, segment: int) -> None:
         """The first ids to hand out; never lowers a counter."""
@@ -41,7 +41,6 @@ class Reservations:
         with self._lock:
             number = self._next_segment
             self._next_segment += 1
-            self.unclaimed.add(number)
             return number
 
     def first_unused_segment(self) -> int:

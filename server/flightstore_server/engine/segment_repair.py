@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
+from flightstore_proto import intervals
 from flightstore_proto.timeframe import Timeframe
 from flightstore_proto.timerange import format_ns
-from flightstore_server.engine import grid, intervals
+from flightstore_server.engine import grid
 from flightstore_server.engine.inspection import Inspection, inspect, ts_at
 from flightstore_server.engine.reservations import Reservations
 from flightstore_server.engine.series import Dataset, parse_timeframe
-from flightstore_server.storage import layout
+from flightstore_server.storage import layout, ranges
 from flightstore_server.storage.catalog import Catalog, VersionedCoverage, VersionedSegment
 from flightstore_server.storage.damaged import DamagedFolder
 from flightstore_server.storage.files import Files
@@ -158,8 +159,8 @@ def _without(
         return
     if row.created < low:
         yield replace(row, retired=low)
-    kept = intervals.subtract(intervals.decode(row.ranges), loss.start, loss.end)
-    yield VersionedCoverage(low, high, intervals.encode(kept))
+    kept = intervals.subtract(ranges.decode(row.ranges), loss.start, loss.end)
+    yield VersionedCoverage(low, high, ranges.encode(kept))
     if high != row.retired and high is not None:
         yield replace(row, created=high)
 

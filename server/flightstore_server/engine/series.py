@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from flightstore_proto import timeframe as timeframes
 from flightstore_proto.instrument import Instrument
+from flightstore_proto.intervals import EMPTY, IntervalSet
 from flightstore_proto.timeframe import Timeframe
-from flightstore_server.engine.intervals import EMPTY, IntervalSet
 from flightstore_server.engine.memtable import Memtable, MemtableView
 from flightstore_server.engine.periods import unit_of
 from flightstore_server.storage.segment.segment import Segment

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from flightstore_proto import flightstore_pb2 as pb
 from flightstore_proto import instrument as instruments
-from flightstore_server.engine import intervals
+from flightstore_proto import intervals
 from flightstore_server.engine.memtable import Memtable
 from flightstore_server.engine.names import Names
 from flightstore_server.engine.series import Dataset, Series, SeriesView, parse_timeframe

@@ -108,7 +108,7 @@ class Store:
             files, self.catalog, self.state, self.committer, reservations, limits, stored, clock
         )
         self._first_free_segment = reservations.first_unused_segment()
-        self._logged_segments = frozenset(reservations.unclaimed)
+        self._logged_segments = frozenset(reservations.logged_segments)
         self._preparer = Preparer(self.state, reservations, BulkWriter(files, reservations, limits))
         self.snapshots = Snapshots(self.catalog, self.state, self.maintenance, clock)
         self.reader = Reader(self.state, self.maintenance.pins, self.snapshots.names, clock)

@@ -156,13 +156,14 @@ def _verify_log(subject: _Subject, progress: Progress) -> None:
             return
         end = LogEnd(found[0].first_lsn, None, 0, 0)
         try:
+            size = sum(subject.files.size(file.name) for file in found)
             _read_log(subject.files, end)
         except FileNotFoundError:
             continue
         except (Corrupt, OSError) as error:
             progress.found(str(error))
         else:
-            progress.bytes_done += sum(subject.files.size(file.name) for file in found)
+            progress.bytes_done += size
             if end.next_lsn <= acknowledged:
                 progress.found(_short(end, acknowledged))
         return

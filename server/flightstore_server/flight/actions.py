@@ -11,10 +11,8 @@ from google.protobuf.message import Message
 
 from flightstore_proto import flightstore_pb2 as pb
 from flightstore_proto.errors import UnknownAction, did_you_mean, near, shown
-from flightstore_proto.timerange import TS_MAX
 from flightstore_server.engine import backup as backups
 from flightstore_server.engine import verify as verification
-from flightstore_server.engine.coverage import gaps
 from flightstore_server.engine.series import SeriesView
 from flightstore_server.engine.store import Store
 from flightstore_server.flight.requests import parse, range_of
@@ -71,19 +69,6 @@ def coverage_action(store: Store, body: bytes) -> Iterator[Message]:
         if low < high:
             ranges.ranges.add(start=low, end=high)
     yield ranges
-
-
-def gaps_action(store: Store, body: bytes) -> Iterator[Message]:
-    request = parse(pb.RangeRequest, body, "action body")
-    pin = store.maintenance.pins.take()
-    view = _view(store, request)
-    answer = pb.Gaps()
-    for gap in gaps(view, store.segments, *range_of(request.range), now_ns=store.clock()):
-        # One past the last nanosecond does not fit the field, and bounds nothing.
-        end = gap.end if gap.end <= TS_MAX else None
-        answer.gaps.add(range=pb.TimeRange(start=gap.start, end=end), missing=gap.bars)
-    del pin
-    yield answer
 
 
 def delete(store: Store, body: bytes) -> Iterator[Message]:
@@ -153,7 +138,6 @@ ACTIONS: dict[str, tuple[Action, str]] = {
     "health": (health, "is the server ready, and does it accept writes"),
     "status": (status, "sizes, positions and limits"),
     "coverage": (coverage_action, "ranges of a series that are known complete"),
-    "gaps": (gaps_action, "ranges of a series that are not"),
     "delete": (delete, "delete a range of a series, or all of it"),
     "describe": (describe, "set metadata of a series"),
     "snapshot-create": (snapshot_create, "pin the present under a name"),

@@ -9,7 +9,7 @@ import pyarrow.flight as fl
 
 from flightstore_proto import flightstore_pb2 as pb
 from flightstore_proto.schemas import CATALOG
-from flightstore_server.engine.coverage import absent_bars
+from flightstore_server.engine.gaps import absent_bars
 from flightstore_server.engine.reads import bounds, count_rows
 from flightstore_server.engine.series import SeriesView
 from flightstore_server.engine.store import Store

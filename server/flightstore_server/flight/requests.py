@@ -14,6 +14,7 @@ from flightstore_server.engine.puts import Put, SeriesRows
 from flightstore_server.engine.queries import Query
 
 M = TypeVar("M", bound=Message)
+Request = pb.ReadRequest | pb.CatalogRequest | pb.GapsRequest
 
 
 def parse(kind: type[M], data: bytes, what: str) -> M:
@@ -26,13 +27,13 @@ def parse(kind: type[M], data: bytes, what: str) -> M:
         ) from None
 
 
-def ticket_of(data: bytes) -> pb.ReadRequest | pb.CatalogRequest:
+def ticket_of(data: bytes) -> Request:
     """The request in a ticket's bytes."""
     ticket = parse(pb.Ticket, data, "ticket")
     kind = ticket.WhichOneof("request")
     if kind is None:
         raise BadRequest("The ticket holds no request that this server knows.")
-    request: pb.ReadRequest | pb.CatalogRequest = getattr(ticket, kind)
+    request: Request = getattr(ticket, kind)
     return request
 
 

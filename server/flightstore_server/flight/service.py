@@ -12,6 +12,7 @@ from flightstore_server.engine.store import Store
 from flightstore_server.flight import actions
 from flightstore_server.flight.catalog import catalog_stream, flight_infos, info_of
 from flightstore_server.flight.errors import guarded, guarded_stream
+from flightstore_server.flight.gaps import gaps_stream
 from flightstore_server.flight.puts import receive_puts
 from flightstore_server.flight.reads import identity_schema, read_stream, stream_schema
 from flightstore_server.flight.requests import parse, query_of, ticket_of
@@ -29,6 +30,8 @@ class Service(fl.FlightServerBase):  # type: ignore[misc]
         request = ticket_of(ticket.ticket)
         if isinstance(request, pb.CatalogRequest):
             return catalog_stream(self._store, request)
+        if isinstance(request, pb.GapsRequest):
+            return gaps_stream(self._store, request)
         return read_stream(self._store, request)
 
     @guarded

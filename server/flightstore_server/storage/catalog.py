@@ -106,6 +106,9 @@ class Catalog:
         self._db = open_catalog(path, may_create=may_create)
         self.version = self._meta("version")
         self.flushed_lsn = self._meta("flushed_lsn")
+        # What forget_unpinned() goes by, and what that was when it last looked.
+        self._dropped_snapshots = 0
+        self._looked_at: tuple[int, int, int] | None = None
 
     def close(self) -> None:
         self._db.close()
@@ -184,13 +187,23 @@ class Catalog:
 
     def drop_snapshot(self, name: str) -> bool:
         with self._transaction() as db:
-            return db.execute("delete from snapshots where name = ?", (name,)).rowcount > 0
+            dropped = db.execute("delete from snapshots where name = ?", (name,)).rowcount > 0
+        self._dropped_snapshots += 1
+        return dropped
 
     def forget_unpinned(self, log_tail_lsn: int) -> list[tuple[int, str]]:
         """Delete retired rows that no snapshot pins; returns (segment id, file) now unused.
 
         Files that a log record at or after `log_tail_lsn` names are kept: consumers may read them.
         """
+        looking_at = (self.version, self._dropped_snapshots, log_tail_lsn)
+        if looking_at == self._looked_at:  # nothing can have come free since
+            return []
+        gone = self._forget_unpinned(log_tail_lsn)
+        self._looked_at = looking_at
+        return gone
+
+    def _forget_unpinned(self, log_tail_lsn: int) -> list[tuple[int, str]]:
         pinned = (
             "exists (select 1 from snapshots s "
             "where s.version >= x.created and s.version < x.retired)"

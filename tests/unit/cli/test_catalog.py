@@ -10,7 +10,7 @@ import pytest
 from flightstore.cli.output import print_facts, size
 from flightstore.cli.values import plain_rows
 from flightstore_proto import flightstore_pb2 as pb
-from flightstore_proto.schemas import CATALOG
+from flightstore_proto.schemas import CATALOG, GAPS
 
 MINUTE = 60 * 10**9
 SERIES = pa.Table.from_pylist(
@@ -76,35 +76,87 @@ def test_status_prints_one_fact_a_line(cli, db):
     assert facts["counters"] == {"puts": 3}
 
 
-GAPS = pa.table(
-    {
-        "start": pa.array([0], pa.timestamp("ns", "UTC")),
-        "end": pa.array([MINUTE], pa.timestamp("ns", "UTC")),
-        "missing": pa.array([1], pa.int64()),
-    }
-)
+def _gaps(*gaps: tuple[int, int | None, str]) -> pa.Table:
+    """Gaps as (first minute, minute after, reason)."""
+    rows = [
+        {
+            "start": start * MINUTE,
+            "end": None if end is None else end * MINUTE,
+            "missing": (end or start) - start,
+            "reason": reason,
+        }
+        for start, end, reason in gaps
+    ]
+    return pa.Table.from_pylist(rows, schema=GAPS)
 
 
-def test_gaps_asks_for_the_range_and_lists_it(cli, db):
-    db.answers["gaps"] = GAPS
+def _listed(out: str) -> list[str]:
+    """The first minute of each gap that is shown."""
+    return [line.split()[0][14:16] for line in out.splitlines() if line.startswith(" 1970")]
+
+
+def test_gaps_asks_for_everything_that_is_missing_and_lists_it(cli, db):
+    db.answers["gaps"] = _gaps((0, 1, "not fetched"))
     result = cli("gaps", "a:B", "--timeframe", "1m", "--start", "-30d")
-    options = {"dataset": "candles", "snapshot": None, "output": "arrow"}
+    options = {"dataset": "candles", "confirmed": True, "snapshot": None, "output": "arrow"}
     assert db.calls == [("gaps", ("a:B", "1m", "-30d", None), options)]
     assert "1970-01-01T00:00:00Z" in result.out
     assert json.loads(cli("gaps", "a:B", "-t", "1m", "--json").out) == [
-        {"start": "1970-01-01T00:00:00Z", "end": "1970-01-01T00:01:00Z", "missing": 1}
+        {
+            "start": "1970-01-01T00:00:00Z",
+            "end": "1970-01-01T00:01:00Z",
+            "missing": 1,
+            "reason": "not fetched",
+        }
     ]
 
 
+def test_gaps_can_be_asked_for_what_is_not_confirmed_alone(cli, db):
+    db.answers["gaps"] = _gaps()
+    cli("gaps", "a:B", "-t", "1m", "--unconfirmed")
+    assert db.calls[0][2]["confirmed"] is False
+
+
+def test_gaps_are_summed_up_by_reason(cli, db):
+    db.answers["gaps"] = _gaps((0, 1, "no trades"), (2, 5, "not fetched"), (7, 9, "no trades"))
+    lines = [line.split() for line in cli("gaps", "a:B", "-t", "1m").out.splitlines()]
+    assert [line for line in lines if line][-2:] == [
+        ["not", "fetched", "1", "3"],
+        ["no", "trades", "2", "3"],
+    ]
+
+
+def test_of_many_gaps_the_longest_for_each_reason_are_shown_in_order_of_time(cli, db):
+    db.answers["gaps"] = _gaps(
+        (0, 1, "no trades"),
+        (2, 5, "no trades"),
+        (7, 9, "no trades"),
+        (10, 11, "not fetched"),
+        (12, None, "not fetched"),
+    )
+    result = cli("gaps", "a:B", "-t", "1m", "--limit", 1)
+    assert _listed(result.out) == ["02", "12"]
+    assert "2 of 5 gaps are shown" in result.err
+    rows = json.loads(cli("gaps", "a:B", "-t", "1m", "--limit", 2, "--json").out)
+    assert [row["missing"] for row in rows] == [3, 2, 1, 0]
+
+
+def test_ten_gaps_are_shown_for_each_reason_unless_more_are_asked_for(cli, db):
+    db.answers["gaps"] = _gaps(*((2 * n, 2 * n + 1, "no trades") for n in range(15)))
+    assert len(_listed(cli("gaps", "a:B", "-t", "1m").out)) == 10
+    assert len(_listed(cli("gaps", "a:B", "-t", "1m", "--limit", 15).out)) == 15
+    assert len(json.loads(cli("gaps", "a:B", "-t", "1m", "--json").out)) == 15
+
+
 def test_no_gaps_and_no_coverage_are_said(cli, db):
-    db.answers["gaps"] = GAPS.slice(0, 0)
-    db.answers["coverage"] = GAPS.slice(0, 0)
+    db.answers["gaps"] = _gaps()
+    db.answers["coverage"] = _gaps().select(["start", "end"])
     assert cli("gaps", "a:B", "-t", "1m").err == "No gaps.\n"
     assert cli("coverage", "a:B", "-d", "trades").err == "No range is known to be complete.\n"
 
 
 def test_coverage_lists_ranges(cli, db):
-    db.answers["coverage"] = GAPS.select(["start", "end"])
+    db.answers["coverage"] = _gaps((0, 1, "")).select(["start", "end"])
     assert "1970-01-01T00:01:00Z" in cli("coverage", "a:B", "-t", "1m").out
 
 

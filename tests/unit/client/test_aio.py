@@ -99,6 +99,15 @@ def test_a_writer_hands_out_acknowledgements_to_await(server, fake) -> None:
     assert asyncio.run(main()) == [fs.WriteAck(n, 2) for n in (1, 2, 3)]
 
 
+def test_a_writer_takes_several_series_at_once(server, fake) -> None:
+    async def main() -> fs.WriteAck:
+        async with fs.aio.connect(server.uri) as db, db.writer("candles", "1m") as writer:
+            frames = {"lab:A": fake.candles(2), "lab:B": fake.candles(3)}
+            return await (await writer.write_many(frames))
+
+    assert asyncio.run(main()) == fs.WriteAck(1, 5)
+
+
 def test_a_cancelled_wait_does_not_disturb_the_stream(server, fake) -> None:
     def later(put):
         server.release.wait(10)

@@ -12,7 +12,7 @@ import pytest
 
 import flightstore as fs
 from flightstore_proto import flightstore_pb2 as pb
-from flightstore_proto.schemas import CANDLES, CATALOG, TS
+from flightstore_proto.schemas import CANDLES, CATALOG, GAPS, TS
 
 
 @pytest.fixture
@@ -169,18 +169,27 @@ def test_series_lists_what_is_stored_with_metadata_as_json(server, db, fake) -> 
     assert second == pb.CatalogRequest()
 
 
-def test_gaps_and_coverage_are_frames_of_ranges(server, db) -> None:
-    gap = pb.Gaps.Gap(range=pb.TimeRange(start=0, end=120_000_000_000), missing=2)
-    server.script.actions["gaps"] = lambda _: [pb.Gaps(gaps=[gap])]
-    server.script.actions["coverage"] = lambda _: [pb.Ranges(ranges=[pb.TimeRange(start=0)])]
+def test_gaps_are_a_frame_of_ranges_with_reasons(server, db, fake) -> None:
+    row = {"start": 0, "end": 120_000_000_000, "missing": 2, "reason": "not fetched"}
+    server.script.read = lambda _: fake.stream.plain(pa.Table.from_pylist([row], schema=GAPS))
     gaps = db.gaps("x:Y", "1m", "2024", snapshot="s")
-    assert gaps.columns == ["start", "end", "missing"]
+    assert gaps.columns == ["start", "end", "missing", "reason"]
     assert gaps.row(0) == (
         datetime(1970, 1, 1, tzinfo=UTC),
         datetime(1970, 1, 1, 0, 2, tzinfo=UTC),
         2,
+        "not fetched",
     )
-    covered = db.coverage("x:Y", "1m", output="arrow")
+    db.gaps("x:Y", "1m", confirmed=True)
+    first, second = (ticket.gaps for ticket in server.tickets)
+    assert first.series == pb.Series(dataset="candles", instrument="x:Y", timeframe="1m")
+    assert (first.range.start, first.snapshot) == (1_704_067_200_000_000_000, "s")
+    assert (first.confirmed, second.confirmed) == (False, True)
+
+
+def test_coverage_is_a_frame_of_ranges(server, db) -> None:
+    server.script.actions["coverage"] = lambda _: [pb.Ranges(ranges=[pb.TimeRange(start=0)])]
+    covered = db.coverage("x:Y", "1m", "2024", snapshot="s", output="arrow")
     assert covered["end"].to_pylist() == [None]
     asked = pb.RangeRequest.FromString(server.asked[1][1])
     assert asked.series == pb.Series(dataset="candles", instrument="x:Y", timeframe="1m")

@@ -26,6 +26,42 @@ def test_a_timeframe_given_with_a_put_wins(server, db) -> None:
     assert server.puts[0].commit.series[0].timeframe == "1h"
 
 
+def test_several_series_are_one_put_on_the_open_stream(server, db, fake) -> None:
+    frames = {"lab:A": fake.candles(3), "lab:B": None}
+    covers = {"lab:B": ("2024-01", "2024-02")}
+    with db.writer("candles", "1m") as writer:
+        alone = writer.write("lab:A", fake.candles(1))
+        together = writer.write_many(frames, covers=covers, metadata={"lab:B": {"a": "b"}})
+    assert [alone.result(), together.result()] == [fs.WriteAck(1, 1), fs.WriteAck(2, 3)]
+    assert server.streams == 1
+    said = server.puts[1].commit.series
+    assert [(s.instrument, s.timeframe, s.rows) for s in said] == [
+        ("lab:A", "1m", 3),
+        ("lab:B", "1m", 0),
+    ]
+    assert [(len(s.covers), dict(s.metadata)) for s in said] == [(0, {}), (1, {"a": "b"})]
+
+
+def test_single_rows_written_before_several_series_are_sent_before_them(server, db, fake) -> None:
+    def later(put):
+        server.release.wait(10)
+        return server.apply(put)
+
+    server.script.put = later
+    with db.writer("candles", "1m") as writer:
+        rows = [writer.write("lab:A", fake.candles(1, first=n)) for n in range(3)]
+        together = writer.write_many({"lab:A": fake.candles(2), "lab:B": fake.candles(2)})
+        server.release.set()
+        assert [ack.result().lsn for ack in rows] == [1, 2, 2]
+        assert together.result().lsn == 3
+
+
+def test_several_series_without_a_timeframe_are_not_sent(server, db, fake) -> None:
+    with db.writer() as writer, pytest.raises(fs.BadTimeframe):
+        writer.write_many({"lab:A": fake.candles(1)})
+    assert server.streams == 0
+
+
 def test_a_writer_that_writes_nothing_opens_nothing(server, db) -> None:
     with db.writer("candles", "1m") as writer:
         writer.flush()

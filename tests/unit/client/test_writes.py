@@ -170,6 +170,22 @@ def test_several_series_without_rows_are_one_put_too(server, db) -> None:
     assert [len(s.covers) for s in server.puts[0].commit.series] == [1, 1]
 
 
+def test_each_of_several_series_has_metadata_of_its_own(server, db) -> None:
+    metadata = {"lab:A": {"source": "test", "old": None}}
+    db.write_many({"lab:A": None, "lab:B": None}, timeframe="1m", metadata=metadata)
+    said = server.puts[0].commit.series
+    assert [dict(s.metadata) for s in said] == [{"source": "test", "old": ""}, {}]
+
+
+def test_what_is_said_of_an_instrument_without_a_frame_is_not_lost(server, db, fake) -> None:
+    frames = {"lab:A": fake.candles(1)}
+    with pytest.raises(fs.BadRequest, match=r"covers speaks of 'lab:B', .* no frame"):
+        db.write_many(frames, timeframe="1m", covers={"lab:B": ("2024-01", "2024-02")})
+    with pytest.raises(fs.BadRequest, match=r"metadata speaks of 'lab:B', .* no frame"):
+        db.write_many(frames, timeframe="1m", metadata={"lab:B": {"a": "b"}})
+    assert server.streams == 0
+
+
 def test_several_series_must_fit_together(server, db, fake, monkeypatch) -> None:
     with pytest.raises(fs.BadRequest, match="no frames"):
         db.write_many({}, timeframe="1m")

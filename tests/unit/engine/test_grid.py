@@ -39,6 +39,24 @@ def test_the_ceiling_is_on_the_grid_and_less_than_a_step_away(ts: int, name: str
 
 
 @given(TIMES, NAMES)
+def test_the_floor_is_the_point_before_the_ceiling_of_the_next_moment(ts: int, name: str) -> None:
+    timeframe = timeframes.parse(name)
+    below = grid.floor(ts, timeframe)
+    assert below <= ts
+    assert grid.next_point(below, timeframe) == grid.ceil(ts + 1, timeframe)
+
+
+@pytest.mark.parametrize("name", ["1m", "1w", "3M"])
+def test_all_of_time_is_counted(name: str) -> None:
+    timeframe = timeframes.parse(name)
+    starts, ends = grid.absent(np.empty(0, np.int64), -(2**63), 2**63, timeframe)
+    first, last = grid.ceil(-(2**63), timeframe), grid.floor(LAST, timeframe)
+    assert ends.tolist() == [LAST]
+    [count] = grid.counts(starts, ends, timeframe).tolist()
+    assert count == grid.points_between(first, last, timeframe)
+
+
+@given(TIMES, NAMES)
 def test_the_ceiling_of_a_grid_point_is_itself(ts: int, name: str) -> None:
     timeframe = timeframes.parse(name)
     point = grid.ceil(ts, timeframe)
@@ -82,12 +100,13 @@ def test_absent_bars_agree_with_a_walk_over_the_grid(
         points.append(grid.next_point(points[-1], timeframe))
     low, high = sorted((low, high))
     ts = np.array([points[i] for i in sorted(present) if low <= i < high], np.int64)
-    found = grid.absent(ts, points[low], points[high], timeframe)
+    starts, ends = grid.absent(ts, points[low], points[high], timeframe)
     missing = [i for i in range(low, high) if i not in present]
-    assert [p for start, end, _ in found for p in points if start <= p < end] == [
+    runs = list(zip(starts.tolist(), ends.tolist(), strict=True))
+    assert [p for start, end in runs for p in points if start <= p < end] == [
         points[i] for i in missing
     ]
-    assert sum(bars for _, _, bars in found) == len(missing)
+    assert grid.counts(starts, ends, timeframe).sum() == len(missing)
 
 
 @pytest.mark.parametrize("name", ["1m", "1w", "1M"])
@@ -96,7 +115,8 @@ def test_after_the_last_bar_that_time_can_hold_nothing_is_absent(name: str) -> N
     last = grid.ceil(LAST - 32 * DAY, timeframe)
     while (following := grid.next_point(last, timeframe)) <= LAST:
         last = following
-    assert grid.absent(np.array([last], np.int64), last, 2**63, timeframe) == []
+    starts, ends = grid.absent(np.array([last], np.int64), last, 2**63, timeframe)
+    assert (len(starts), len(ends)) == (0, 0)
 
 
 def test_points_are_counted_with_both_ends() -> None:

@@ -84,3 +84,21 @@ def test_a_file_without_readers_goes_at_once() -> None:
     pins = Pins()
     pins.retire(1, "a")
     assert pins.removable() == [(1, "a")]
+
+
+def test_a_store_in_which_nothing_changes_does_not_ask_what_can_go(store: Store) -> None:
+    _tidy(store)
+    asked: list[str] = []
+    store.catalog._db.set_trace_callback(asked.append)
+    store.maintenance.collect()
+    assert asked == []
+
+
+def test_files_go_when_the_snapshot_that_pinned_them_is_dropped(store: Store) -> None:
+    store.snapshot("paper")
+    _tidy(store)
+    before = store.files.root.joinpath("segments")
+    assert len(list(before.rglob("*.arrow"))) == 7
+    store.snapshots.drop("paper")
+    store.maintenance.collect()
+    assert len(list(before.rglob("*.arrow"))) == 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
 
 Interval = tuple[int, int]
 # Immutable, so that a reader's view needs no copy. Neighbours that touch are one.
@@ -51,28 +50,3 @@ def missing(ranges: IntervalSet, start: int, end: int) -> IntervalSet:
     if start < end:
         holes.append((start, end))
     return tuple(holes)
-
-
-def contains(ranges: IntervalSet, point: int) -> bool:
-    at = bisect_right(ranges, point, key=lambda r: r[0]) - 1
-    return at >= 0 and point < ranges[at][1]
-
-
-def encode(ranges: IntervalSet) -> bytes:
-    """As the catalog stores them: int128 pairs, since an end may be one past the last int64."""
-    return b"".join(
-        start.to_bytes(16, "little", signed=True) + end.to_bytes(16, "little", signed=True)
-        for start, end in ranges
-    )
-
-
-def decode(data: bytes) -> IntervalSet:
-    numbers = [
-        int.from_bytes(data[at : at + 16], "little", signed=True) for at in range(0, len(data), 16)
-    ]
-    return tuple(zip(numbers[::2], numbers[1::2], strict=True))
-
-
-def pack(ranges: Iterable[Interval]) -> list[int]:
-    """As a flat list start, end, start, end, … for the log."""
-    return [bound for interval in ranges for bound in interval]
