@@ -1,6 +1,6 @@
 # Everything a fresh machine needs is Python 3.11 or later, make, and a package index that pip can reach.
 #
-#   make demo   start a server, write and read market data, show how fast
+#   make demo   start a server, fill it from an exchange, read it back, show how fast
 #   make test   what a change has to pass: style, types, layers, tests
 #
 # Both set up .venv by themselves, again whenever pyproject.toml changes. Remove it with `make clean`.
@@ -18,8 +18,11 @@ PYTEST := $(BIN)/python -m pytest
 # Recorded bars are imported as well where there are any; the demo says what is real and what is not.
 BARS := $(firstword $(wildcard $(or $(FLIGHTSTORE_TEST_DATA),../shared/data)/bitfinex/BTCUSD_1m_*.csv.xz))
 
+# Which exchange the demo asks: auto takes a real one if it answers, `simulated` never does.
+EXCHANGE := auto
+
 demo: $(READY)
-	$(BIN)/flightstore demo $(if $(BARS),--bars $(BARS))
+	$(BIN)/flightstore demo --exchange $(EXCHANGE) $(if $(BARS),--bars $(BARS))
 
 test: check
 	$(PYTEST)

@@ -50,6 +50,13 @@ def floor(arguments: Sequence[str]) -> Iterator[Server]:
 
 
 @contextmanager
+def simulated(arguments: Sequence[str]) -> Iterator[Server]:
+    """The simulated exchange of simulated.py."""
+    with _running([sys.executable, "-m", "bench.simulated", *arguments], {}) as server:
+        yield server
+
+
+@contextmanager
 def _running(command: Sequence[str], settings: Mapping[str, str]) -> Iterator[Server]:
     start = time.perf_counter()
     process = subprocess.Popen(

@@ -22,6 +22,7 @@ from flightstore_server.config import Config, RetentionSection
 ROOT = Path(__file__).parents[1]
 PROTO = ROOT / "proto" / "flightstore_proto"
 SERVER = ROOT / "server" / "flightstore_server"
+INGEST = ROOT / "client" / "flightstore_ingest"
 FOLDERS = ("proto", "client", "server", "tests", "bench")
 SOURCES = sorted(
     path
@@ -194,6 +195,25 @@ def test_only_the_edge_speaks_flight() -> None:
         if path.parent != SERVER / "flight" and "pyarrow.flight" in imports_of(path)
     ]
     assert not users, "only server/.../flight imports pyarrow.flight"
+
+
+def test_one_module_of_the_ingestion_imports_ccxt_and_not_before_it_is_used() -> None:
+    users = {
+        named(path)
+        for path in SOURCES
+        if path.is_relative_to(INGEST) and any(is_ccxt(name) for name in imports_of(path))
+    }
+    assert users == {"client/flightstore_ingest/ccxt_source/instance.py"}
+    early = [
+        node
+        for node in tree_of(ROOT / users.pop()).body
+        if isinstance(node, ast.Import | ast.ImportFrom) and any(map(is_ccxt, imported(node)))
+    ]
+    assert not early, "the import of ccxt takes a second: only functions do it"
+
+
+def is_ccxt(name: str) -> bool:
+    return name == "ccxt" or name.startswith("ccxt.")
 
 
 def test_layers_import_one_way(tmp_path: Path) -> None:

@@ -18,10 +18,14 @@ _DIRECT = "import typer; from flightstore_server.cli.serve import serve; typer.r
 
 
 class ServerProcess:
-    """`flightstore serve` on one data directory and a free port; `uri` changes with each start."""
+    """`flightstore serve` on one data directory and a free port; `uri` changes with each start.
 
-    def __init__(self, data_dir: Path, config: str = "") -> None:
+    With `same_port` it comes back where it was, for clients that know no other address.
+    """
+
+    def __init__(self, data_dir: Path, config: str = "", *, same_port: bool = False) -> None:
         self.data_dir = data_dir
+        self._same_port = same_port
         self._config = data_dir.with_name(f"{data_dir.name}.toml")
         self.configure(config)
         self._log = data_dir.with_name(f"{data_dir.name}.log")
@@ -52,7 +56,9 @@ class ServerProcess:
 
     def launch(self) -> None:
         """Start it without waiting, to kill it while it recovers."""
-        command = [sys.executable, "-c", _DIRECT, "--data-dir", str(self.data_dir), "--port", "0"]
+        command = [sys.executable, "-c", _DIRECT, "--data-dir", str(self.data_dir)]
+        port = self.uri.rpartition(":")[2] if self._same_port else ""
+        command += ["--port", port or "0"]
         command += ["--config", str(self._config), "--log-level", "warning"]
         environment = {k: v for k, v in os.environ.items() if not k.startswith("FLIGHTSTORE_")}
         with self._log.open("a") as log:

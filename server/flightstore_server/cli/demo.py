@@ -6,20 +6,17 @@ import datetime as dt
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import polars as pl
 import typer
-from rich.console import Console
 
 import flightstore as fs
-from flightstore_server.cli import demo_data
+from flightstore_server.cli import demo_data, demo_exchange, demo_ingestion
+from flightstore_server.cli.demo_story import Story
 from flightstore_server.cli.server_process import running_server
 
-T = TypeVar("T")
 _HISTORY_ROWS = 1_270_000
 _TRADES = 500_000
 _DAILY_SERIES = 500
@@ -28,45 +25,30 @@ _BTC = "demo:BTC/USDT"
 _REAL = "bitfinex:BTC/USD"
 
 
-class _Story:
-    """Prints what is done and how long it took."""
-
-    def __init__(self) -> None:
-        self._console = Console(highlight=False, soft_wrap=True)
-
-    def title(self, text: str) -> None:
-        self._console.print(f"\n[bold]{text}[/bold]")
-
-    def say(self, text: str) -> None:
-        self._console.print(f"  {text}")
-
-    def timed(self, text: str, work: Callable[[], T], rows: int = 0) -> T:
-        started = time.perf_counter()
-        result = work()
-        seconds = time.perf_counter() - started
-        rate = f", {rows / seconds / 1e6:.1f} M rows/s" if rows else ""
-        self.say(f"{text:<66} {seconds * 1e3:9.1f} ms{rate}")
-        return result
-
-
 def demo(
     bars: Annotated[
         Path | None,
         typer.Option(help="A file of real one-minute BTC/USD bars to use as well."),
     ] = None,
+    exchange: Annotated[
+        str, typer.Option(help="auto, simulated, binance, coinbaseexchange or kraken.")
+    ] = demo_exchange.AUTO,
 ) -> None:
-    """Start a server, write market data, read it back, show how fast, and stop.
+    """Start a server, fill it from an exchange, read it back, show how fast, and stop.
 
-    Everything happens in a temporary directory that is removed afterwards.
+    The exchange is a real one if it answers within seconds, and a simulated one on this machine
+    otherwise. Everything happens in a temporary directory that is removed afterwards.
 
     Examples:
         flightstore demo
-        flightstore demo --bars BTCUSD_1m.csv.xz
+        flightstore demo --exchange simulated --bars BTCUSD_1m.csv.xz
     """
-    story = _Story()
+    story = Story()
     with tempfile.TemporaryDirectory(prefix="flightstore-demo-") as folder:
         with running_server(Path(folder)) as uri, fs.connect(uri) as db:
             story.title(f"A server is {db.uri}, its data in {folder}")
+            with demo_exchange.chosen(exchange) as real_or_not:
+                demo_ingestion.ingest(story, db, real_or_not)
             _write(story, db)
             if bars is not None:
                 _import_file(story, uri, bars)
@@ -79,7 +61,7 @@ def demo(
     story.title("Stopped, and the demo's data removed")
 
 
-def _write(story: _Story, db: fs.Client) -> None:
+def _write(story: Story, db: fs.Client) -> None:
     story.title("Writing (data generated from a fixed seed; durable when the call returns)")
     history = demo_data.candles(_HISTORY_ROWS, seed=1)
     story.timed(
@@ -106,13 +88,13 @@ def _write_trades(db: fs.Client, ticks: pl.DataFrame) -> None:
             writer.write(_BTC, part)
 
 
-def _import_file(story: _Story, uri: str, bars: Path) -> None:
+def _import_file(story: Story, uri: str, bars: Path) -> None:
     story.title(f"Importing {bars.name} with `flightstore import`")
     command = [sys.executable, "-m", "flightstore", "import", str(bars), "--uri", uri]
     subprocess.run([*command, "--instrument", _REAL, "--timeframe", "1m"], check=True)
 
 
-def _read(story: _Story, db: fs.Client, name: str) -> None:
+def _read(story: Story, db: fs.Client, name: str) -> None:
     story.title("Reading over Arrow Flight")
     whole = db.candles(name, "1m")
     rows = whole.height
@@ -131,7 +113,7 @@ def _one_day(whole: pl.DataFrame) -> tuple[dt.datetime, dt.datetime]:
     return day, day + dt.timedelta(days=1)
 
 
-def _question(story: _Story, db: fs.Client) -> None:
+def _question(story: Story, db: fs.Client) -> None:
     story.title("What is missing, and what is pinned")
     db.delete(_BTC, timeframe="1m", start="2021-03-01T10:00", end="2021-03-01T11:00")
     story.say("deleted 2021-03-01 10:00 to 11:00; gaps() then says:")
@@ -143,7 +125,7 @@ def _question(story: _Story, db: fs.Client) -> None:
     story.say(f"first close in the snapshot {pinned:.4f}, and corrected since {now:.4f}")
 
 
-def _close(story: _Story, db: fs.Client) -> None:
+def _close(story: Story, db: fs.Client) -> None:
     status = db.status()
     story.title("Status")
     story.say(

@@ -45,7 +45,8 @@ class CsvFile:
         self.path = path
         self.total = path.stat().st_size
         self._text = _first_lines(path)
-        self._delimiter, self._skipped, rows = _grid(self._text, path)
+        with readable(path):
+            self._delimiter, self._skipped, rows = _grid(self._text, path)
         self.columns = rows[0]
         if _has_header(rows[0]):
             self._skipped += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import csv
 import gzip
 import lzma
 import zipfile
@@ -38,6 +39,7 @@ _UNREADABLE = (
     zlib.error,
     EOFError,
     UnicodeDecodeError,
+    csv.Error,
 )
 
 

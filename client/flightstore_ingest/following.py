@@ -1,0 +1,145 @@
+"""Following one series: live rows as they come, and the source's own history behind them.
+
+Live rows are early and unproved. What makes them complete is the history, asked for again after
+every lost connection and on a schedule, for just what is not covered yet; and since exchanges
+correct what they sent, the newest bars are asked for once more, and the last day once a day.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import aclosing, suppress
+
+from flightstore_ingest.errors import Beyond, Garbage
+from flightstore_ingest.gate import checked
+from flightstore_ingest.keeper import Keeper
+from flightstore_ingest.pace import SECOND_NS, Backoff, is_final
+from flightstore_ingest.source import CANDLES, Page
+from flightstore_proto import timeframe as timeframes
+from flightstore_proto.errors import FlightstoreError
+
+log = logging.getLogger(__name__)
+
+DAY_NS = 86_400 * SECOND_NS
+
+
+class Follower:
+    """Follows the series of `keeper` from `boundary` ns on, where its backfill ends."""
+
+    def __init__(self, keeper: Keeper, boundary: int) -> None:
+        self._keeper, self._boundary = keeper, boundary
+        self._wanted = asyncio.Event()
+        self._newest_live = self._dropped = 0  # ns of rows
+        self._restart = asyncio.Event()
+        self._deep_at = keeper.source.now()
+
+    async def run(self) -> None:
+        """For ever. Ends with the error that ends the series."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._live())
+            tasks.create_task(self._repair())
+
+    async def _live(self) -> None:
+        keeper, backoff = self._keeper, Backoff()
+        while True:
+            try:
+                async with aclosing(keeper.source.live(keeper.series)) as pages:
+                    async for page in pages:
+                        backoff.reset()
+                        keeper.progress.live = True
+                        self._take(page)
+                        if self._restart.is_set():
+                            self._restart.clear()
+                            break
+                    else:
+                        # No live data, or none at present: the history has what comes meanwhile.
+                        await keeper.source.sleep(keeper.pace.confirm)
+            except FlightstoreError as error:
+                keeper.progress.live = False
+                keeper.progress.error = error.message
+                if is_final(error):
+                    raise
+                wait = backoff.after(error)
+                log.info("%s: live again in %.1f s: %s", keeper.series, wait, error.message)
+                await keeper.source.sleep(wait)
+            self._wanted.set()
+
+    def _take(self, page: Page) -> None:
+        if page.rows.num_rows == 0:
+            self._wanted.set()
+            return
+        keeper = self._keeper
+        try:
+            page = checked(keeper.series, page)
+        except Garbage as error:
+            # What the stream garbled, the history has. Later pages may build on this one.
+            self._restart.set()
+            log.warning("%s", error.message)
+            keeper.progress.error = error.message
+            self._wanted.set()
+            return
+        page = self._trusted(page)
+        self._newest_live = max(self._newest_live, page.rows.column("ts")[-1].value)
+        done = keeper.sink.put_live(keeper.series, page)
+        done.add_done_callback(lambda stored: self._written(page, stored))
+
+    def _trusted(self, page: Page) -> Page:
+        """`page` without a claim on times whose rows were dropped: claims build on earlier pages."""
+        if page.covers is None or page.covers[0] > self._dropped:
+            return page
+        start, end = self._dropped + 1, page.covers[1]
+        return Page(page.rows, (start, end) if start < end else None)
+
+    def _written(self, page: Page, stored: asyncio.Future[None]) -> None:
+        if stored.cancelled() or stored.exception() is not None:
+            self._dropped = max(self._dropped, page.rows.column("ts")[-1].value)
+            self._wanted.set()
+            return
+        self._keeper.note(page)
+        self._keeper.progress.rows_live += page.rows.num_rows
+
+    async def _repair(self) -> None:
+        keeper = self._keeper
+        while True:
+            self._wanted.clear()
+            self._look_again()
+            newest_live = self._newest_live
+            with suppress(Beyond):  # what is lost for good stays a gap, and shows as one
+                await keeper.fill(self._boundary, keeper.edge())
+            keeper.progress.repairs += 1
+            self._notice_a_stall(newest_live)
+            await self._pause()
+
+    async def _pause(self) -> None:
+        """Until something may be missing, or it is time to compare."""
+        keeper = self._keeper
+        # A burst of reasons is one repair: each would ask the exchange for the same.
+        await keeper.source.sleep(1.0)
+        waiting = asyncio.ensure_future(self._wanted.wait())
+        sleeping = asyncio.ensure_future(keeper.source.sleep(keeper.pace.confirm))
+        try:
+            await asyncio.wait({waiting, sleeping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
+            sleeping.cancel()
+
+    def _look_again(self) -> None:
+        """Have the newest bars read again, and once a day all bars of the last day."""
+        keeper, now = self._keeper, self._keeper.source.now()
+        if keeper.series.dataset != CANDLES:
+            return
+        step = timeframes.parse(keeper.series.timeframe).step_ns
+        keeper.forget(keeper.edge() - keeper.pace.recheck_bars * step, keeper.edge())
+        if now - self._deep_at > keeper.pace.deep_recheck * SECOND_NS:
+            self._deep_at = now
+            keeper.forget(now - DAY_NS - step, now)
+
+    def _notice_a_stall(self, newest_live: int) -> None:
+        """A stream that says nothing while the history goes on has stalled: it is started anew."""
+        keeper = self._keeper
+        newest = keeper.progress.last_ts or 0
+        settled = keeper.edge() - int(keeper.pace.trade_grace * SECOND_NS)
+        if newest_live and newest_live == self._newest_live < newest < settled:
+            log.warning("%s: its stream has stalled; starting it anew", keeper.series)
+            self._restart.set()
