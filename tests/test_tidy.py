@@ -300,7 +300,7 @@ def test_the_shipped_retention_example_has_every_key() -> None:
 
 DOCUMENTS = sorted(
     path
-    for folder in ("*.md", "proto/*.md", "server/*.md", "tests/*.md")
+    for folder in ("*.md", "proto/*.md", "server/*.md", "tests/*.md", "docs/*.md", "client/*/*.md")
     for path in ROOT.glob(folder)
 )
 
@@ -309,7 +309,7 @@ DOCUMENTS = sorted(
 def test_documents_name_files_that_exist(document: Path) -> None:
     text = document.read_text()
     links = [document.parent / link for link in re.findall(r"\]\((?!http)([^)#]+)", text)]
-    quoted = re.findall(r"`((?:tests|config|proto|client|server)/[\w./-]+)`", text)
+    quoted = re.findall(r"`((?:tests|config|proto|client|server|docs)/[\w./-]+)`", text)
     missing = [str(path) for path in links if not path.exists()]
     missing += [path for path in quoted if not (ROOT / path).exists()]
     assert not missing

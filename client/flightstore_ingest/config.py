@@ -7,17 +7,27 @@ the nearest known one.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from flightstore_ingest.pace import Pace
 from flightstore_ingest.source import CANDLES, TRADES
 from flightstore_proto import timeframe as timeframes
-from flightstore_proto.errors import ConfigError, did_you_mean, near
+from flightstore_proto.errors import ConfigError, FlightstoreError, did_you_mean, near
 from flightstore_proto.timerange import to_ns
+
+T = TypeVar("T")
+
+
+def _understood(read: Callable[[str], T], text: str) -> T:
+    """What `read` makes of `text`; its error as one that names the key as well."""
+    try:
+        return read(text)
+    except FlightstoreError as error:
+        raise ValueError(error.message.removesuffix(".")) from error
 
 
 class _Section(BaseModel):
@@ -57,13 +67,14 @@ class KeepSection(_Section):
     @classmethod
     def _timeframes(cls, given: tuple[str, ...]) -> tuple[str, ...]:
         for text in given:
-            timeframes.parse(text)
+            if not _understood(timeframes.parse, text).step_ns:
+                raise ValueError(f"bars of {text} differ in length; keep 1d and resample")
         return given
 
     @field_validator("since")
     @classmethod
     def _time(cls, given: str) -> str:
-        to_ns(given)
+        _understood(to_ns, given)
         return given
 
     def datasets(self) -> Iterator[tuple[str, str]]:
@@ -73,10 +84,15 @@ class KeepSection(_Section):
             yield TRADES, ""
 
 
+CCXT = "ccxt"
+# Keys that the source for exchanges understands; other sources have a `settings` table.
+_OF_CCXT = {"url", "urls", "options", "config", "speed", "trades"}
+
+
 class ExchangeSection(_Section):
     """One exchange: how it is reached, and what to keep of it."""
 
-    source: str = "ccxt"
+    source: str = CCXT
     url: str = ""
     urls: dict[str, Any] = {}
     options: dict[str, Any] = {}
@@ -88,13 +104,21 @@ class ExchangeSection(_Section):
     speed: float = Field(default=1.0, gt=0)
     keep: tuple[KeepSection, ...] = ()
 
+    @model_validator(mode="after")
+    def _keys_of_this_source(self) -> ExchangeSection:
+        """A key that would do nothing is a misunderstanding, and said."""
+        idle = self.model_fields_set & (_OF_CCXT if self.source != CCXT else {"settings"})
+        if idle:
+            named = ", ".join(sorted(idle))
+            raise ValueError(f"{named}: not understood by source = {self.source!r}")
+        return self
+
     def arguments(self) -> dict[str, Any]:
         """What the source is made with."""
-        if self.source != "ccxt":
+        if self.source != CCXT:
             return dict(self.settings)
         symbols = tuple(symbol for keep in self.keep for symbol in keep.symbols)
-        names = {"url", "urls", "options", "config", "live", "speed", "trades"}
-        given = self.model_dump(include=names)
+        given = self.model_dump(include={"live", *_OF_CCXT})
         return {"symbols": symbols or ("*",), **given}
 
 

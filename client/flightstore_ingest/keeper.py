@@ -58,7 +58,8 @@ class Keeper:
         attempts: int | None = None,
     ) -> None:
         self.series, self.source, self.sink, self.client = series, source, sink, client
-        self.since, self.metadata, self.pace = since, metadata, pace
+        self.since, self.pace = since, pace
+        self.metadata = {**metadata, WANTED_FROM: format_ns(since)}  # what the store still lacks
         self.progress = Progress(series)
         self._turns, self._attempts = turns, attempts
         self._covered: IntervalSet = intervals.EMPTY
@@ -137,7 +138,8 @@ class Keeper:
         listing = await self._listing()
         if listing is None:
             return self.since
-        self.metadata |= {LISTED: format_ns(listing.ts), LISTED_PROOF: listing.proof}
+        found = {LISTED: format_ns(listing.ts), LISTED_PROOF: listing.proof}
+        self.metadata = self.metadata | found
         await (await self._hand_over(Page(_no_rows(self.series), (self.since, listing.ts))))
         return listing.ts
 
@@ -187,18 +189,16 @@ class Keeper:
             done.result()
 
     async def _hand_over(self, page: Page) -> asyncio.Future[None]:
-        done = await self.sink.put(self.series, page, self._texts())
-        done.add_done_callback(lambda stored: self._stored(page, stored))
+        texts = self.metadata
+        done = await self.sink.put(self.series, page, texts)
+        done.add_done_callback(lambda stored: self._stored(page, texts, stored))
         return done
 
-    def _texts(self) -> dict[str, str]:
-        """The series' metadata, once: with the first page of this run."""
-        texts, self.metadata = self.metadata, {}
-        return texts | {WANTED_FROM: format_ns(self.since)} if texts else {}
-
-    def _stored(self, page: Page, stored: asyncio.Future[None]) -> None:
+    def _stored(self, page: Page, texts: dict[str, str], stored: asyncio.Future[None]) -> None:
         if stored.cancelled() or stored.exception() is not None:
             return
+        if self.metadata == texts:
+            self.metadata = {}  # the store has them
         self.note(page)
         self.progress.pages += 1
 

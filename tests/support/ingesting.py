@@ -15,7 +15,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from types import TracebackType
 from typing import Any, Self
 
@@ -52,6 +52,15 @@ SECONDS = 60.0  # real ones, after which a test has failed
 def tape_of(start: int, end: int, per_minute: float = 6.0, market: Market = BTC) -> Tape:
     """Trades of [start, end) ns with quiet minutes and crowds, the same every time."""
     return seeded(market, start, end, per_minute, seed=1)
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = SECONDS / 2) -> None:
+    """Raises TimeoutError if `condition` does not come true."""
+    deadline = monotonic() + seconds
+    while not condition():
+        if monotonic() > deadline:
+            raise TimeoutError(f"{condition} did not come true in {seconds:.0f} s")
+        sleep(0.01)
 
 
 class Ingesting:

@@ -7,7 +7,7 @@ what ccxt hides: short pages, pages from the wrong end, times ignored, empty ans
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
@@ -29,7 +29,7 @@ class ScriptedExchange:
     """
 
     minutes: Iterable[int]
-    profile: Profile = field(default_factory=lambda: Profile(candle_page=50, candle_paging="window"))
+    profile: Profile = Profile(candle_page=50, candle_paging="window")
     cap: int = 10_000
     newest: bool = False
     ignores: bool = False

@@ -1,4 +1,4 @@
-"""Exchanges that answer for trades in one peculiar way each, without a wire; and what pages prove."""
+"""Exchanges that answer for trades in one peculiar way each, without a wire."""
 
 from __future__ import annotations
 
@@ -58,7 +58,9 @@ class PeculiarExchange:
         assert method == "fetch_trades"
         self.asked.append(Asked(since, limit, params))
         rows = self.tape.trades.rows(0, len(self.tape.trades))
-        return self.answer(since, params.get("until"), limit or 100, [self._parsed(r) for r in rows])
+        return self.answer(
+            since, params.get("until"), limit or 100, [self._parsed(r) for r in rows]
+        )
 
     def _parsed(self, row: Any) -> dict[str, Any]:
         return {
@@ -109,4 +111,6 @@ def assert_nothing_is_claimed_that_was_not_sent(pages: Sequence[Page], tape: Tap
         if page.covers is not None:
             low, high = page.covers
             there = len(tape.trades_between(low, high))
-            assert sum(low <= ts < high for ts, _ in sent) == there, f"{page.covers} is not complete"
+            assert sum(low <= ts < high for ts, _ in sent) == there, (
+                f"{page.covers} is not complete"
+            )

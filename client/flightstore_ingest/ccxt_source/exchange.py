@@ -31,10 +31,15 @@ asking_for: ContextVar[Series | None] = ContextVar("asking_for", default=None)
 UNEXPLAINED_MAX = 20
 
 
+# What is answered with rows, or with an empty list of them, but never with an empty object.
+_OF_ROWS = ("fetch_ohlcv", "fetch_trades")
+
+
 @dataclass(slots=True)
 class _Answer:
     """The latest HTTP answer to one call, below what ccxt makes of it."""
 
+    method: str
     status: int = 0
 
 
@@ -109,7 +114,7 @@ class Exchange:
         """ccxt's `method`, when the exchange may be asked. Raises a SourceError."""
         await self.brake.released()
         self.requests[asking_for.get()] += 1
-        answer = _Answer()
+        answer = _Answer(method)
         before = _ANSWER.set(answer)
         try:
             result = await getattr(self.api, method)(*args, **kwargs)
@@ -171,8 +176,10 @@ class Exchange:
 
         def parsed(text: str) -> Any:
             value, answer = parse(text), _ANSWER.get()
-            if value is None and answer is not None and 200 <= answer.status < 300:
-                raise Garbage(f"{self.name} sent no JSON, but {text[:60]!r}.")
+            if answer is None or not 200 <= answer.status < 300:
+                return value
+            if value is None or (value == {} and answer.method in _OF_ROWS):
+                raise Garbage(f"{self.name} sent no answer, but {text[:60]!r}.")
             return value
 
         return parsed

@@ -77,7 +77,7 @@ def instance(
     if profile.exact_numbers:
         api.on_json_response = partial(json.loads, parse_float=str)
     api.throttle = _patient(api.throttle, brake)
-    api.parse_ohlcv = with_times(api.parse_ohlcv)
+    api.parse_ohlcv = checked_rows(api.parse_ohlcv)
     _tell_spot_streams_apart(api, _readdress(api, connecting))
     return api
 
@@ -114,12 +114,13 @@ def _patient(
     return wait
 
 
-def with_times(parse: Callable[..., Any]) -> Callable[..., Any]:
-    """ccxt drops rows without a time from an answer, which leaves a hole that nobody sees."""
+def checked_rows(parse: Callable[..., Any]) -> Callable[..., Any]:
+    """ccxt's parser of one bar, for rows that it would drop, and leave a hole that nobody sees."""
 
     def parsed(bar: Any, market: Any = None) -> Any:
         result = parse(bar, market)
-        if result[0] is None:
+        # A row of zeros is how some say that there is none.
+        if result[0] is None or (result[0] == 0 and any(value != 0 for value in result)):
             raise Garbage(f"The exchange sent a bar without a time: {str(bar)[:100]}.")
         return result
 

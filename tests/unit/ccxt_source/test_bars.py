@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from weakref import ref
 
@@ -24,7 +25,7 @@ ONE_MINUTE = timeframes.parse("1m")
 def pages_of(tape: Tape, start: int, end: int, cuts: Iterable[int]) -> list[Page]:
     """The trades of [start, end) in pages that are cut at some of its moments."""
     edges = [start, *sorted(cut for cut in cuts if start < cut < end), end]
-    return [Page(tape.table(a, b), (a, b)) for a, b in zip(edges, edges[1:], strict=False)]
+    return [Page(tape.table(a, b), (a, b)) for a, b in itertools.pairwise(edges)]
 
 
 def made(
@@ -52,7 +53,7 @@ def test_the_bars_of_trades_are_the_exchanges_own_however_the_pages_are_cut() ->
     bars, covers = made(pages_of(tape, start, end, cuts), start, end)
     assert bars.equals(tape.bar_table("1m", start, end))
     assert covers[0][0] == start and covers[-1][1] == end
-    assert all(a[1] == b[0] for a, b in zip(covers, covers[1:], strict=False))
+    assert all(a[1] == b[0] for a, b in itertools.pairwise(covers))
 
 
 def test_bars_without_trades_are_absent_and_covered() -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.support.scripted_exchange import ScriptedExchange
 
 from flightstore_ingest.ccxt_source.candles import CandleHistory, newest_candles
+from flightstore_ingest.ccxt_source.instance import checked_rows
 from flightstore_ingest.ccxt_source.profiles import Profile
 from flightstore_ingest.errors import Garbage
 from flightstore_ingest.source import CANDLES, Series
@@ -178,9 +179,13 @@ def test_a_newest_page_without_bars_proves_nothing() -> None:
 
 def test_a_bar_without_a_time_is_no_bar_to_drop_in_silence() -> None:
     """ccxt leaves such rows out, and the page looks as if nothing had been traded then."""
-    from flightstore_ingest.ccxt_source.instance import with_times
-
-    parse = with_times(lambda bar, market: list(bar))
+    parse = checked_rows(lambda bar, market: list(bar))
     assert parse([60_000, 1, 1, 1, 1, 1]) == [60_000, 1, 1, 1, 1, 1]
-    with pytest.raises(Garbage, match="without a time"):
-        parse([None] * 6)
+    for bar in ([None] * 6, [0, 1, 1, 1, 1, 1], [0, None, None, None, None, None]):
+        with pytest.raises(Garbage, match="without a time"):
+            parse(bar)
+
+
+def test_a_row_of_zeros_says_that_there_is_no_bar() -> None:
+    parse = checked_rows(lambda bar, market: list(bar))
+    assert parse([0, 0, 0, 0, 0, 0]) == [0] * 6

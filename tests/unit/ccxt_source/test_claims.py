@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from itertools import accumulate, product
+from itertools import accumulate, pairwise, product
 
 import pytest
 from tests.support.seeds import generator
@@ -98,7 +98,7 @@ def test_an_unbroken_stream_is_complete_but_for_a_margin_at_its_ends() -> None:
     found = claimed([[trade] for trade in record], record)
     assert found[0][0] == record[0][1] + MARGIN_NS
     assert found[-1][1] == record[-1][1] - MARGIN_NS
-    assert all(a[1] == b[0] for a, b in zip(found, found[1:], strict=False))
+    assert all(a[1] == b[0] for a, b in pairwise(found))
 
 
 def test_a_lost_trade_is_noticed_and_the_time_before_it_stays_unclaimed() -> None:

@@ -72,7 +72,7 @@ def test_a_date_without_a_zone_is_in_universal_time() -> None:
     """`-0000` means that the zone is not known; it must not become this machine's."""
     from datetime import datetime
 
-    text = format_datetime(datetime(2023, 11, 15, 12))  # noqa: DTZ001
+    text = format_datetime(datetime(2023, 11, 15, 12))
     assert text.endswith("-0000")
     assert from_header(text) == NOON
 

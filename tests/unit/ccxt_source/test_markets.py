@@ -15,7 +15,8 @@ from flightstore_proto import metadata as keys
 
 
 def market(symbol: str, active: bool | None = True, **more: Any) -> dict[str, Any]:
-    return {"symbol": symbol, "id": symbol.replace("/", ""), "active": active, "type": "spot"} | more
+    native = symbol.replace("/", "")
+    return {"symbol": symbol, "id": native, "active": active, "type": "spot", **more}
 
 
 SWAP = {"type": "swap", "contract": True}
@@ -45,7 +46,9 @@ def exchange(name: str = "binance", **has: Any) -> Any:
     )
 
 
-def found(*patterns: str, dataset: str = CANDLES, timeframe: str = "1m", of: Any = None) -> list[str]:
+def found(
+    *patterns: str, dataset: str = CANDLES, timeframe: str = "1m", of: Any = None
+) -> list[str]:
     return [each.instrument for each in find(of or exchange(), patterns, dataset, timeframe)]
 
 

@@ -42,7 +42,9 @@ def test_a_time_with_few_digits_is_as_exact_as_it_is_written(text: str, fraction
 
 
 def test_a_time_that_cannot_be_read_finer_is_in_milliseconds() -> None:
-    assert times(trade(info={"time": "2023-11-14T22:13:20.123+00:00"}), digits=6) == [MS * 1_000_000]
+    assert times(trade(info={"time": "2023-11-14T22:13:20.123+00:00"}), digits=6) == [
+        MS * 1_000_000
+    ]
     assert times(trade(info=["2.5", "0.5"]), digits=6) == [MS * 1_000_000]
 
 

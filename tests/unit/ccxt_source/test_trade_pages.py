@@ -116,7 +116,7 @@ def test_what_the_newest_page_reaches_is_had_from_any_exchange(answer: Answer) -
 
 
 def test_a_last_instant_that_went_on_in_the_next_page_is_complete() -> None:
-    tape = at(*range(0, 48), 100, 100, 100, 100, 100, *range(200, 230))
+    tape = at(*range(48), 100, 100, 100, 100, 100, *range(200, 230))
     pages, _ = PeculiarExchange(tape, BY_TIME, oldest_since).pages(NOON, NOON + MINUTE)
     assert_nothing_is_claimed_that_was_not_sent(pages, tape)
     assert covered(pages) == ((NOON, NOON + MINUTE),)
@@ -155,7 +155,7 @@ def test_a_page_that_does_not_join_the_one_before_is_garbage() -> None:
 
 
 def test_twins_without_an_id_are_kept_where_two_pages_meet() -> None:
-    tape = at(*range(0, 48), 100, 100, 100, 200)
+    tape = at(*range(48), 100, 100, 100, 200)
     exchange = PeculiarExchange(tape, BY_TIME, oldest_since, ids=False)
     pages, _ = exchange.pages(NOON, NOON + MINUTE)
     assert_nothing_is_claimed_that_was_not_sent(pages, tape)

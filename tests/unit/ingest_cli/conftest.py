@@ -94,7 +94,7 @@ def cli(capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
 
 
 @pytest.fixture
-def process() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+def process(store: Serving) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Start `flightstore ingest ARGUMENTS...` as a process, which does not outlive the test."""
     started: list[subprocess.Popen[str]] = []
 
