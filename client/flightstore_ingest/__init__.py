@@ -6,6 +6,8 @@
     sink        batches into the store, durable before anything counts as done
     keeper      one series: what is missing, fetched; what is live, followed
     service     all series of a configuration, until told to stop
+    reporting   how each series fares, kept in the store beside its rows
+    ownership   one process asks one exchange
     config      ingest.toml
     ccxt_source exchanges through ccxt
     replay      recorded files played as if they were live

@@ -11,7 +11,7 @@ import asyncio
 import logging
 from contextlib import aclosing, suppress
 
-from flightstore_ingest.errors import Beyond, Garbage
+from flightstore_ingest.errors import Beyond
 from flightstore_ingest.gate import checked
 from flightstore_ingest.keeper import Keeper
 from flightstore_ingest.pace import SECOND_NS, Backoff, is_final
@@ -25,10 +25,11 @@ DAY_NS = 86_400 * SECOND_NS
 
 
 class Follower:
-    """Follows the series of `keeper` from `boundary` ns on, where its backfill ends."""
+    """Follows the series of `keeper` from `boundary` ns on, where its backfill ends, repairing in
+    `turns` with the others."""
 
-    def __init__(self, keeper: Keeper, boundary: int) -> None:
-        self._keeper, self._boundary = keeper, boundary
+    def __init__(self, keeper: Keeper, boundary: int, turns: asyncio.Semaphore) -> None:
+        self._keeper, self._boundary, self._turns = keeper, boundary, turns
         self._wanted = asyncio.Event()
         self._newest_live = self._dropped = 0  # ns of rows
         self._restart = asyncio.Event()
@@ -41,6 +42,22 @@ class Follower:
             tasks.create_task(self._repair())
 
     async def _live(self) -> None:
+        """Take live pages, and begin anew when the stream has stalled: no page would say so."""
+        while True:
+            self._restart.clear()
+            taking = asyncio.create_task(self._take_pages())
+            stalled = asyncio.create_task(self._restart.wait())
+            try:
+                await asyncio.wait({taking, stalled}, return_when=asyncio.FIRST_COMPLETED)
+                if taking.done():
+                    taking.result()
+            finally:
+                taking.cancel()
+                stalled.cancel()
+                await asyncio.wait({taking, stalled})
+            self._wanted.set()
+
+    async def _take_pages(self) -> None:
         keeper, backoff = self._keeper, Backoff()
         while True:
             try:
@@ -49,18 +66,15 @@ class Follower:
                         backoff.reset()
                         keeper.progress.live = True
                         self._take(page)
-                        if self._restart.is_set():
-                            self._restart.clear()
-                            break
-                    else:
-                        # No live data, or none at present: the history has what comes meanwhile.
-                        await keeper.source.sleep(keeper.pace.confirm)
+                # No live data, or none at present: the history has what comes meanwhile.
+                await keeper.source.sleep(keeper.pace.confirm)
             except FlightstoreError as error:
                 keeper.progress.live = False
                 keeper.progress.error = error.message
                 if is_final(error):
                     raise
                 wait = backoff.after(error)
+                # What the stream garbled, the history has; later pages may build on this one.
                 log.info("%s: live again in %.1f s: %s", keeper.series, wait, error.message)
                 await keeper.source.sleep(wait)
             self._wanted.set()
@@ -70,16 +84,9 @@ class Follower:
             self._wanted.set()
             return
         keeper = self._keeper
-        try:
-            page = checked(keeper.series, page)
-        except Garbage as error:
-            # What the stream garbled, the history has. Later pages may build on this one.
-            self._restart.set()
-            log.warning("%s", error.message)
-            keeper.progress.error = error.message
-            self._wanted.set()
+        page = self._trusted(checked(keeper.series, keeper.unproved(page)))
+        if page.rows.num_rows == 0:
             return
-        page = self._trusted(page)
         self._newest_live = max(self._newest_live, page.rows.column("ts")[-1].value)
         done = keeper.sink.put_live(keeper.series, page)
         done.add_done_callback(lambda stored: self._written(page, stored))
@@ -106,7 +113,7 @@ class Follower:
             self._look_again()
             newest_live = self._newest_live
             with suppress(Beyond):  # what is lost for good stays a gap, and shows as one
-                await keeper.fill(self._boundary, keeper.edge())
+                await keeper.fill(self._boundary, keeper.edge(), self._turns)
             keeper.progress.repairs += 1
             self._notice_a_stall(newest_live)
             await self._pause()
@@ -114,8 +121,6 @@ class Follower:
     async def _pause(self) -> None:
         """Until something may be missing, or it is time to compare."""
         keeper = self._keeper
-        # A burst of reasons is one repair: each would ask the exchange for the same.
-        await keeper.source.sleep(1.0)
         waiting = asyncio.ensure_future(self._wanted.wait())
         sleeping = asyncio.ensure_future(keeper.source.sleep(keeper.pace.confirm))
         try:
@@ -123,6 +128,14 @@ class Follower:
         finally:
             waiting.cancel()
             sleeping.cancel()
+        if self._wanted.is_set():
+            # Until what was lost is old enough to be asked for. A burst of reasons is one repair.
+            await keeper.source.sleep(self._settling())
+
+    def _settling(self) -> float:
+        """Seconds until the history has what a stream may have lost by now."""
+        trades = self._keeper.series.dataset != CANDLES
+        return self._keeper.pace.trade_grace + 5.0 if trades else 1.0
 
     def _look_again(self) -> None:
         """Have the newest bars read again, and once a day all bars of the last day."""
@@ -139,7 +152,9 @@ class Follower:
         """A stream that says nothing while the history goes on has stalled: it is started anew."""
         keeper = self._keeper
         newest = keeper.progress.last_ts or 0
-        settled = keeper.edge() - int(keeper.pace.trade_grace * SECOND_NS)
+        frame = keeper.series.timeframe
+        step = timeframes.parse(frame).step_ns if frame else 0  # a bar's time is that of its start
+        settled = keeper.edge() - step - int(keeper.pace.trade_grace * SECOND_NS)
         if newest_live and newest_live == self._newest_live < newest < settled:
             log.warning("%s: its stream has stalled; starting it anew", keeper.series)
             self._restart.set()

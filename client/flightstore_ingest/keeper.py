@@ -40,7 +40,6 @@ class Keeper:
 
     since     ns from which the series is wanted
     metadata  texts to store with it
-    turns     how many series of the source may fetch history at the same time
     attempts  failures in a row after which a fill gives up; None never does
     """
 
@@ -53,7 +52,6 @@ class Keeper:
         *,
         since: int,
         metadata: dict[str, str],
-        turns: asyncio.Semaphore,
         pace: Pace,
         attempts: int | None = None,
     ) -> None:
@@ -61,7 +59,7 @@ class Keeper:
         self.since, self.pace = since, pace
         self.metadata = {**metadata, WANTED_FROM: format_ns(since)}  # what the store still lacks
         self.progress = Progress(series)
-        self._turns, self._attempts = turns, attempts
+        self._attempts = attempts
         self._covered: IntervalSet = intervals.EMPTY
         self._beyond: IntervalSet = intervals.EMPTY  # what the source turned out not to reach
         self._known = False
@@ -76,8 +74,8 @@ class Keeper:
         closed = now - int(self.pace.candle_grace * SECOND_NS) - self._frame.offset_ns
         return closed - closed % self._frame.step_ns + self._frame.offset_ns
 
-    async def fill(self, start: int, end: int) -> None:
-        """Fetch what is missing in [start, end) ns. Returns when nothing is.
+    async def fill(self, start: int, end: int, turns: asyncio.Semaphore) -> None:
+        """Fetch what is missing in [start, end) ns, in turn. Returns when nothing is.
 
         Raises Refused or Ended when the series cannot be had, and the last error after `attempts`
         failures in a row; Beyond, after all else, the first time that a part turns out to be out of
@@ -90,7 +88,7 @@ class Keeper:
         while hole := self._next_hole(start, end):
             before = self._covered
             try:
-                async with self._turns:
+                async with turns:
                     await self._fetch(*hole)
                 if self._covered == before:
                     raise Refused(f"{self.series}: nothing was said about {_words(hole)}.")
@@ -122,11 +120,19 @@ class Keeper:
         for low, high in intervals.missing(self._covered, *hole):
             self._beyond = intervals.add(self._beyond, low, high)
 
+    def unproved(self, page: Page) -> Page:
+        """Live bars without those that the history has confirmed: a stream may be behind it."""
+        if self.series.dataset != CANDLES:
+            return page
+        stamps = page.rows.column("ts").cast("int64").to_pylist()
+        news = [ts is None or not intervals.clip(self._covered, ts, ts + 1) for ts in stamps]
+        return Page(page.rows.filter(pa.array(news, pa.bool_())), page.covers)
+
     def forget(self, start: int, end: int) -> None:
         """Have [start, end) fetched again by the next fill: sources correct what they sent."""
         self._covered = intervals.subtract(self._covered, start, end)
 
-    async def begin(self) -> int:
+    async def begin(self, turns: asyncio.Semaphore) -> int:
         """The ns from which history is worth asking for.
 
         If the wanted start lies before the market's listing, the time in between is recorded as
@@ -135,7 +141,7 @@ class Keeper:
         await self._learn()
         if not intervals.missing(self._covered, self.since, self.since + 1):
             return self.since
-        listing = await self._listing()
+        listing = await self._listing(turns)
         if listing is None:
             return self.since
         found = {LISTED: format_ns(listing.ts), LISTED_PROOF: listing.proof}
@@ -143,11 +149,11 @@ class Keeper:
         await (await self._hand_over(Page(_no_rows(self.series), (self.since, listing.ts))))
         return listing.ts
 
-    async def _listing(self) -> Listing | None:
+    async def _listing(self, turns: asyncio.Semaphore) -> Listing | None:
         backoff = Backoff()
         while True:
             try:
-                async with self._turns:
+                async with turns:
                     return await self.source.listed(self.series, self.since)
             except FlightstoreError as error:
                 await self._trouble(error, backoff)

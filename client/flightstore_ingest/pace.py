@@ -44,10 +44,13 @@ class Backoff:
         self.failures = 0
 
     def after(self, error: FlightstoreError) -> float:
-        """Seconds to wait after `error`, the latest in a row."""
-        self.failures += 1
+        """Seconds to wait after `error`, the latest in a row.
+
+        To be told how long to wait is no failure.
+        """
         if isinstance(error, Busy) and error.retry_after is not None:
             return error.retry_after
+        self.failures += 1
         longest = 3_600.0 if isinstance(error, Blocked) else self._longest
         first = 60.0 if isinstance(error, Blocked) else self._first
         # 2**20 is far beyond any limit; without a bound the power would overflow in time.

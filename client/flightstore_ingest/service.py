@@ -43,6 +43,8 @@ class Feed:
         self.gone: set[Series] = set()  # of the refused: what the source does not have (any more)
         self._client, self._sink, self._pace, self._attempts = client, sink, pace, attempts
         self._turns = asyncio.Semaphore(section.concurrency)
+        # Apart, so that what is live does not wait for years of history to be fetched.
+        self._repair_turns = asyncio.Semaphore(section.concurrency)
         self._kept: set[Series] = set()
 
     async def open(self) -> None:
@@ -106,7 +108,6 @@ class Feed:
                 self._client,
                 since=since,
                 metadata=metadata,
-                turns=self._turns,
                 pace=self._pace,
                 attempts=self._attempts,
             )
@@ -135,7 +136,7 @@ class Feed:
 
     async def _fill(self, keeper: Keeper, until: int | None) -> None:
         end = keeper.edge() if until is None else min(until, keeper.edge())
-        await keeper.fill(await keeper.begin(), end)
+        await keeper.fill(await keeper.begin(self._turns), end, self._turns)
 
     async def _follow(self, keeper: Keeper) -> None:
         boundary = max(keeper.edge(), keeper.since)
@@ -152,7 +153,7 @@ class Feed:
 
     async def _present(self, keeper: Keeper, boundary: int, past: asyncio.Task[None]) -> None:
         try:
-            await Follower(keeper, boundary).run()
+            await Follower(keeper, boundary, self._repair_turns).run()
         except* Ended:
             await asyncio.wait({past})  # what a market was before its end can still be fetched
             raise

@@ -17,10 +17,8 @@ from tests.support.ingesting import (
     wait_until,
 )
 
-from flightstore_ingest.ccxt_source import profiles
 from flightstore_ingest.pace import Pace
 from flightstore_ingest.simulate import Clock, Fault, Market, Request, Tape, Trade
-from flightstore_proto import metadata as keys
 from flightstore_proto.timerange import format_ns
 
 NOW = MIDNIGHT + 30 * SECOND
@@ -190,7 +188,7 @@ def test_a_negative_volume_is_refused(tmp_path: Path) -> None:
     tape = day(hours=1)
     bar = tape.bars("1m", opened, opened + 1)[0]
     tape.correct("1m", opened, bar._replace(volume=-1.0))
-    with Ingesting(tmp_path, "binance", tape, clock=clock(), attempts=2) as it:
+    with Ingesting(tmp_path, "binance", tape, clock=clock(), page_cap=25, attempts=2) as it:
         it.backfill()
         assert "volume" in it.feed.refused[f"{it.instrument()} 1m"]
         assert not len(it.stored().filter(_between(opened, opened + MINUTE)))
@@ -252,88 +250,6 @@ def test_a_backfill_with_nothing_to_do_asks_for_no_candles(tmp_path: Path) -> No
         assert not candle_requests(it)
 
 
-# ---- where a market begins
-
-
-@pytest.mark.parametrize("name", ["binance", "okx", "coinbaseexchange", "bitfinex"])
-@pytest.mark.parametrize("cap", [None, 30])
-def test_the_listing_date_is_found_and_kept_with_its_proof(
-    tmp_path: Path, name: str, cap: int | None
-) -> None:
-    born = MIDNIGHT - 40 * DAY
-    times = range(born + 5 * HOUR, MIDNIGHT, 3 * HOUR)
-    tape = Tape(BTC, [Trade(ts, i, 5.0, 1.0, 1) for i, ts in enumerate(times)])
-    with Ingesting(
-        tmp_path, name, tape, clock=clock(1.0), since=MIDNIGHT - 600 * DAY, page_cap=cap
-    ) as it:
-        it.backfill(until=born + DAY)
-        it.assert_equal_to_record(end=born + DAY)
-        texts = it.metadata()
-        assert texts[keys.LISTED] == format_ns(born)
-        assert "1d" in texts[keys.LISTED_PROOF]
-        assert format_ns(born)[:10] in texts[keys.LISTED_PROOF]
-        assert texts[keys.WANTED_FROM] == format_ns(it.since)
-
-
-def test_an_answer_that_failed_empty_does_not_make_a_market_younger(tmp_path: Path) -> None:
-    born = MIDNIGHT - 500 * DAY
-    times = range(born, MIDNIGHT, 6 * HOUR)
-    tape = Tape(BTC, [Trade(ts, i, 5.0, 1.0, 1) for i, ts in enumerate(times)])
-    faults = [Fault("empty", "candles")]
-    with Ingesting(
-        tmp_path, "coinbaseexchange", tape, clock=clock(1.0), since=born - DAY, faults=faults
-    ) as it:
-        it.backfill(until=born + DAY)
-        assert it.metadata()[keys.LISTED] == format_ns(born)
-        it.assert_equal_to_record(end=born + DAY)
-
-
-# ---- exchanges about which nothing is known
-
-
-def as_stranger(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """`name` as an exchange without a profile."""
-    monkeypatch.delitem(profiles._PROFILES, name)
-
-
-@pytest.mark.parametrize("name", PAGED_BY_TIME)
-def test_an_unknown_exchange_that_honours_the_time_is_read_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    as_stranger(monkeypatch, name)
-    since = MIDNIGHT - 5 * HOUR
-    with Ingesting(tmp_path, name, day(hours=30), clock=clock(), since=since) as it:
-        it.backfill()
-        assert not it.feed.refused
-        it.assert_equal_to_record(end=MIDNIGHT - MINUTE)
-
-
-def test_an_unknown_exchange_that_ignores_the_time_is_read_as_far_as_it_goes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """ccxt makes an empty page of its newest one: that is no proof that nothing was traded."""
-    as_stranger(monkeypatch, "kraken")
-    with Ingesting(tmp_path, "kraken", day(hours=30), clock=clock()) as it:
-        it.backfill()
-        covered = it.covered()
-        assert len(covered) == 1
-        assert MIDNIGHT - 13 * HOUR < covered[0][0] < MIDNIGHT - 11 * HOUR
-        assert covered[0][1] >= MIDNIGHT - MINUTE
-        it.assert_equal_to_record(start=covered[0][0])
-        (said,) = it.feed.refused.values()
-        assert "kraken keeps no candles" in said
-        assert keys.LISTED not in it.metadata()
-
-
-def test_an_exchange_that_keeps_no_old_candles_is_followed_from_now_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    as_stranger(monkeypatch, "kraken")
-    with Ingesting(tmp_path, "kraken", day(hours=30), clock=clock()) as it:
-        it.run_for(lambda: it.stored_until() > MIDNIGHT + 2 * MINUTE)
-        it.assert_equal_to_record(start=it.covered()[0][0], end=MIDNIGHT)
-
-
 # ---- afterwards
 
 
@@ -361,7 +277,7 @@ def test_bars_that_the_exchange_corrects_are_read_again(tmp_path: Path) -> None:
 
 def test_series_that_cannot_be_had_are_refused_by_name_and_stop_no_other(tmp_path: Path) -> None:
     keep = [
-        {"symbols": ["BTC/USDT"], "candles": ["7m", "1w", "1M", "1m"], "since": "2023-11-14T23:00"},
+        {"symbols": ["BTC/USDT"], "candles": ["7m", "1w", "1m"], "since": "2023-11-14T23:00"},
         {"symbols": ["BTC/UDST"], "candles": ["1m"]},
     ]
     tape = day(hours=1)
@@ -369,7 +285,7 @@ def test_series_that_cannot_be_had_are_refused_by_name_and_stop_no_other(tmp_pat
         it.backfill()
         it.assert_equal_to_record(end=MIDNIGHT - MINUTE)
         refused = "\n".join(it.feed.refused.values())
-        for name in ("'7m'", "1w", "1M", "'BTC/UDST'"):
+        for name in ("'7m'", "1w", "'BTC/UDST'"):
             assert name in refused
         assert len(it.feed.keepers) == 1
 

@@ -35,12 +35,12 @@ HOUR = 3_600 * 10**9
 DAY = 24 * HOUR
 BEGIN = 1_700_006_400 * 10**9  # 2023-11-15 00:00 UTC
 BEFORE = 6 * HOUR  # history that is there when the day begins
-SPEED = 600.0
+SPEED = 800.0
 FAULT_SECONDS = 2.0
 END_SECONDS = 90.0
 SYMBOLS = ("BTC/USDT", "ETH/USDT")
 # Real seconds between two kills: long enough to get to work again, now and then not.
-KILL_SECONDS = (0.5, 4.5)
+KILL_SECONDS = (0.4, 3.2)
 
 
 def _tapes(rng: random.Random) -> list[Tape]:

@@ -291,7 +291,9 @@ class Ingesting:
 
     def _checked_section(self) -> Any:
         keep = [self.keep] if isinstance(self.keep, Mapping) else list(self.keep)
-        config = {"enableRateLimit": self._paced, **self.section.get("config", {})}
+        # What ccxt waits at the end is for connections with TLS.
+        config = {"enableRateLimit": self._paced, "timeout_on_exit": 0}
+        config |= self.section.get("config", {})
         section = {"url": self.url, "speed": self.clock.speed, "keep": keep} | self.section
         section["config"] = config
         name = self.exchange.name

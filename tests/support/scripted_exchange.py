@@ -16,6 +16,7 @@ from flightstore_ingest.source import Series
 
 MS = 1_000_000
 STEP_MS = {"1m": 60_000, "1d": 86_400_000}
+BY_TIME = Profile(candle_page=50, candle_paging="window")
 
 
 @dataclass
@@ -29,7 +30,7 @@ class ScriptedExchange:
     """
 
     minutes: Iterable[int]
-    profile: Profile = Profile(candle_page=50, candle_paging="window")
+    profile: Profile = BY_TIME
     cap: int = 10_000
     newest: bool = False
     ignores: bool = False

@@ -9,6 +9,7 @@ page proves reaches to its last bar, and the next window begins there.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 import pyarrow as pa
@@ -72,14 +73,15 @@ class CandleHistory:
         """The day of the first bar in [start, end) ns, whole days; None if there is none."""
         start -= start % DAY_NS
         known, first = EMPTY, end
-        async for page in self.pages(daily, start, end + -end % DAY_NS):
-            assert page.covers is not None
-            known = intervals.add(known, *page.covers)
-            if page.rows.num_rows:
-                first = min(first, page.rows.column("ts")[0].value)
-            # A page may come before the one that lies before it.
-            if known[0][0] <= start and known[0][1] > first:
-                return first - first % DAY_NS
+        async with aclosing(self.pages(daily, start, end + -end % DAY_NS)) as pages:
+            async for page in pages:
+                assert page.covers is not None
+                known = intervals.add(known, *page.covers)
+                if page.rows.num_rows:
+                    first = min(first, page.rows.column("ts")[0].value)
+                # A page may come before the one that lies before it.
+                if known[0][0] <= start and known[0][1] > first:
+                    return first - first % DAY_NS
         return None
 
     async def reaches_back(self, series: Series) -> bool:

@@ -29,8 +29,6 @@ asking_for: ContextVar[Series | None] = ContextVar("asking_for", default=None)
 
 # Something unexplained so often in a row, a quarter of an hour of it, is no passing trouble.
 UNEXPLAINED_MAX = 20
-
-
 # What is answered with rows, or with an empty list of them, but never with an empty object.
 _OF_ROWS = ("fetch_ohlcv", "fetch_trades")
 
@@ -115,7 +113,7 @@ class Exchange:
         await self.brake.released()
         self.requests[asking_for.get()] += 1
         answer = _Answer(method)
-        before = _ANSWER.set(answer)
+        _ANSWER.set(answer)
         try:
             result = await getattr(self.api, method)(*args, **kwargs)
         except SourceError:
@@ -123,8 +121,6 @@ class Exchange:
         except Exception as error:
             failure = self.translated(error, answer.status)
             raise self._bounded((method, *args[:2]), failure) from error
-        finally:
-            _ANSWER.reset(before)
         self._unexplained.pop((method, *args[:2]), None)
         return result
 
@@ -143,7 +139,7 @@ class Exchange:
 
     def _bounded(self, what: tuple[Any, ...], failure: SourceError) -> SourceError:
         """`failure`, or Refused if nobody has explained it often enough."""
-        if not isinstance(failure, Unexplained) or len(what) < 2:
+        if not isinstance(failure, Unexplained) or what[0] not in _OF_ROWS:
             return failure
         self._unexplained[what] += 1
         if self._unexplained[what] < UNEXPLAINED_MAX:
@@ -166,9 +162,9 @@ class Exchange:
         if answer is not None:
             answer.status = code
         low = {name.lower(): value for name, value in headers.items()}
-        self.brake.answered(code, low, body)
         if "date" in low:
             self.clock.header(low["date"])
+        self.brake.answered(code, low, body)
         return body.strip()
 
     def _only_json(self, parse: Callable[[str], Any]) -> Callable[[str], Any]:

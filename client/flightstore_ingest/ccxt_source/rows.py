@@ -16,7 +16,7 @@ from flightstore_proto.timerange import to_ns
 
 _NS = pa.timestamp("ns", "UTC")
 _CANDLE_NAMES = ("open", "high", "low", "close", "volume")
-_SIDES = {"buy": 1, "sell": -1}
+_SIDES: dict[Any, int] = {"buy": 1, "sell": -1}
 _MS_DIGITS = 3  # of a second: what ccxt's own times have
 MS = 1_000_000
 SECOND_NS = 1_000_000_000
@@ -47,16 +47,24 @@ def trades(
     where a stream hands over one instant in parts.
     """
     try:
-        ts = pa.array([_ns(trade, digits) for trade in parsed], pa.int64()).cast(_NS)
+        ts = _times(parsed, digits)
         columns = [
             pa.array(_ids(parsed, Twins() if twins is None else twins), pa.utf8()),
             pa.array([trade.get("price") for trade in parsed], pa.float64()),
             pa.array([trade.get("amount") for trade in parsed], pa.float64()),
-            pa.array([_SIDES.get(str(trade.get("side")), 0) for trade in parsed], pa.int8()),
+            pa.array([_SIDES.get(trade.get("side"), 0) for trade in parsed], pa.int8()),
         ]
     except (pa.ArrowException, ValueError, TypeError, AttributeError) as error:
         raise Garbage(f"The exchange sent trades that cannot be read: {error}.") from error
     return pa.table([ts, *columns], names=["ts", "id", "price", "amount", "side"])
+
+
+def _times(parsed: Sequence[Mapping[str, Any]], digits: int) -> pa.Array:
+    if digits > _MS_DIGITS:
+        return pa.array([_ns(trade, digits) for trade in parsed], pa.int64()).cast(_NS)
+    stamps = [trade.get("timestamp") for trade in parsed]
+    ms = pa.array([ms if type(ms) is int and ms > 0 else None for ms in stamps], pa.int64())
+    return ms.cast(pa.timestamp("ms", "UTC")).cast(_NS)
 
 
 def _ns(trade: Mapping[str, Any], digits: int) -> int | None:
@@ -100,6 +108,9 @@ def _fraction_ns(fraction: str, digits: int) -> int:
 
 
 def _ids(parsed: Sequence[Mapping[str, Any]], twins: Twins) -> list[str | None]:
+    given = [trade.get("id") for trade in parsed]
+    if None not in given:
+        return [str(id_) for id_ in given]
     ids: list[str | None] = []
     for trade in parsed:
         if trade.get("id") is not None:

@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
+from time import monotonic
 from typing import Any
 
 import pyarrow as pa
@@ -28,7 +29,7 @@ log = logging.getLogger(__name__)
 MS = 1_000_000
 SECOND_NS = 1_000_000_000
 LOOK_SECONDS = 0.25  # a look at the cache even if nobody woke us: bars close in silence
-LINGER_SECONDS = 0.04  # what comes within it travels together
+LINGER_SECONDS = 0.08  # what comes within it, after a look that found something, travels together
 SILENCE_SECONDS = 60.0  # every exchange sends heartbeats more often than this
 REDIAL_SECONDS, REDIAL_SECONDS_MAX = 0.5, 30.0
 TWINS_MAX = 10_000  # trades without an id that are told apart, before the count begins anew
@@ -43,11 +44,14 @@ class Stream:
         self._key = (method, *args[:2])
         self._backoff = Backoff(REDIAL_SECONDS, REDIAL_SECONDS_MAX)
         self._watching: asyncio.Task[Any] | None = None
+        self.away = True  # until there are news of a connection: what came before is not known
+        self._looked = monotonic()
         # Where this was watched before and is now again, the socket it had is not to be trusted.
         exchange.hang_up(self._key, "subscribing anew")
 
     async def wake(self) -> bool:
-        """Wait for news, a while at most. Returns False if the connection was lost meanwhile.
+        """Wait for news, a while at most. Returns False if rows may have been lost meanwhile: when
+        the connection has gone, and once more when it is there again.
 
         Raises Refused, Ended or Blocked where watching is pointless.
         """
@@ -62,15 +66,18 @@ class Stream:
         except (Refused, Ended, Blocked):
             raise
         except SourceError as error:
-            wait = self._backoff.after(error)
+            wait, self.away = self._backoff.after(error), True
             log.info("stream lost, dialling again in %.1f s: %s", wait, error.message)
             await asyncio.sleep(wait)
             return False
         self._backoff.reset()
         # Before anything is taken from the cache: what comes after the last look wakes the next.
         self._watching = asyncio.create_task(self._watch())
-        await asyncio.sleep(LINGER_SECONDS)
-        return not self._replaced()
+        # A lone trade goes at once; a busy stream is looked at as often as is worth a page.
+        await asyncio.sleep(self._looked + LINGER_SECONDS - monotonic())
+        self._looked = monotonic()
+        away, self.away = self.away, False
+        return not (self._replaced() or away)
 
     async def close(self) -> None:
         if self._watching is not None:
@@ -128,15 +135,15 @@ async def live_candles(
     written = exchange.clock.now() - step
     try:
         while True:
-            connected = await stream.wake()
+            lost = not await stream.wake()
             cache = exchange.api.ohlcvs.get(series.symbol, {}).get(series.timeframe)
             bars = _between(cache, written, exchange.clock.now() - grace_ns - step)
             if bars:
                 written = bars[-1][0] * MS
                 yield Page(rows.candles(bars))
-            if not connected:
-                # The bar that was open has gone on without us: what is known of it is too old.
-                _taken(cache)
+            if lost:
+                if stream.away:
+                    _taken(cache)  # the bar that was open goes on without us: this is too old
                 yield Page(_NO_ROWS[CANDLES])
     finally:
         await stream.close()

@@ -10,7 +10,9 @@ from typing import Any
 
 from flightstore_ingest import config
 from flightstore_ingest.config import Config
+from flightstore_proto import timeframe as timeframes
 from flightstore_proto.errors import BadRequest, ConfigError
+from flightstore_proto.timerange import to_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,10 @@ class Asked:
         wanted = _wanted(self.words, self.symbols)
         urls = _urls(self.urls, wanted)
         frames = self.timeframes or ([] if self.trades else ["1m"])
+        # Here, where a wrong one needs no explanation of where in a configuration it would stand.
+        to_ns(self.since)
+        for text in frames:
+            timeframes.parse(text)
         exchanges = {
             name: {
                 "url": urls.get(name, ""),

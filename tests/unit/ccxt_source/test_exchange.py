@@ -119,6 +119,23 @@ def test_one_markets_trouble_is_not_counted_against_another() -> None:
         assert isinstance(failure(of, f"C{number}/USDT", "1m"), Unreachable)
 
 
+def test_markets_that_cannot_be_loaded_are_asked_for_without_end() -> None:
+    """That would end every series of the exchange, and not one."""
+    of = exchange([])
+
+    async def load_markets(reload: bool) -> None:
+        raise ccxt.ExchangeError("x")
+
+    of.api.load_markets = load_markets
+
+    async def reload() -> None:
+        with pytest.raises(Unreachable):
+            await of.reload()
+
+    for _ in range(2 * UNEXPLAINED_MAX):
+        asyncio.run(reload())
+
+
 def test_too_many_requests_said_with_status_200_holds_everyone() -> None:
     """Kraken says so in a field of an ordinary answer."""
     of = exchange(ccxt.RateLimitExceeded("EGeneral:Too many requests"))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from time import monotonic
+from typing import Any
 
 import pyarrow as pa
 import pytest
 from tests.support.serving import Serving
-from tests.unit.ingest.scripted import BARS, MINUTE, NOON, ScriptedSource, bars, whole
+from tests.unit.ingest.scripted import BARS, MINUTE, NOON, ScriptedSource, bars
 
 from flightstore_ingest.errors import Ended, Unreachable
 from flightstore_ingest.following import Follower
@@ -46,31 +47,33 @@ class LiveSource(ScriptedSource):
             yield item
 
 
-def following(
-    store: Serving, work: Callable[[LiveSource, Keeper], object], source: LiveSource | None = None
-) -> LiveSource:
-    """Run `work`, a coroutine function, while a follower runs; returns the source."""
-    source = source or LiveSource()
+Work = Callable[[LiveSource, Keeper], Coroutine[Any, Any, None]]
 
-    async def run() -> None:
-        async with Sink(store.db) as sink:
-            keeper = Keeper(
-                BARS,
-                source,
-                sink,
-                store.db,
-                since=BOUNDARY,
-                metadata={},
-                turns=asyncio.Semaphore(1),
-                pace=Pace(),
-            )
-            follower = asyncio.ensure_future(Follower(keeper, BOUNDARY).run())
-            await asyncio.wait_for(asyncio.ensure_future(work(source, keeper)), SECONDS)  # type: ignore[arg-type]
-            follower.cancel()
-            await asyncio.wait({follower})
 
-    asyncio.run(run())
-    return source
+async def with_keeper(store: Serving, source: LiveSource, work: Work) -> None:
+    async with Sink(store.db) as sink:
+        keeper = Keeper(
+            BARS,
+            source,
+            sink,
+            store.db,
+            since=BOUNDARY,
+            metadata={},
+            pace=Pace(),
+        )
+        await asyncio.wait_for(work(source, keeper), SECONDS)
+
+
+def following(store: Serving, work: Work) -> None:
+    """Run `work` while a follower runs."""
+
+    async def beside(source: LiveSource, keeper: Keeper) -> None:
+        follower = asyncio.ensure_future(Follower(keeper, BOUNDARY, asyncio.Semaphore(1)).run())
+        await work(source, keeper)
+        follower.cancel()
+        await asyncio.wait({follower})
+
+    asyncio.run(with_keeper(store, LiveSource(), beside))
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -170,27 +173,10 @@ def test_a_stream_that_stalls_while_history_goes_on_is_started_anew(store: Servi
 
 
 def test_a_delisted_series_ends_with_what_the_source_says(store: Serving) -> None:
-    source = LiveSource()
-    source.answers = [whole]
-
     async def work(source: LiveSource, keeper: Keeper) -> None:
         source.stream.put_nowait(Ended("delisted"))
         with pytest.raises(ExceptionGroup) as raised:
-            await Follower(keeper, BOUNDARY).run()
+            await Follower(keeper, BOUNDARY, asyncio.Semaphore(1)).run()
         assert raised.group_contains(Ended, match="delisted")
 
-    async def alone() -> None:
-        async with Sink(store.db) as sink:
-            keeper = Keeper(
-                BARS,
-                source,
-                sink,
-                store.db,
-                since=BOUNDARY,
-                metadata={},
-                turns=asyncio.Semaphore(1),
-                pace=Pace(),
-            )
-            await asyncio.wait_for(work(source, keeper), SECONDS)
-
-    asyncio.run(alone())
+    asyncio.run(with_keeper(store, LiveSource(), work))

@@ -41,7 +41,6 @@ def keeping(
                 store.db,
                 since=since,
                 metadata={SOURCE: "scripted"},
-                turns=asyncio.Semaphore(1),
                 pace=Pace(),
                 attempts=attempts,
             )
@@ -52,7 +51,7 @@ def keeping(
 
 
 def filled(store: Serving, source: ScriptedSource, start: int = NOON, end: int = END) -> Keeper:
-    return keeping(store, source, lambda keeper: keeper.fill(start, end))
+    return keeping(store, source, lambda keeper: keeper.fill(start, end, asyncio.Semaphore(1)))
 
 
 def covered(store: Serving) -> list[tuple[int, int]]:
@@ -178,7 +177,7 @@ def test_what_lies_before_the_listing_is_complete_and_the_proof_is_kept(store: S
     source.listing = Listing(MIDDLE, "asked for daily bars: the first is of noon")
 
     async def begin_and_fill(keeper: Keeper) -> None:
-        await keeper.fill(await keeper.begin(), END)
+        await keeper.fill(await keeper.begin(asyncio.Semaphore(1)), END, asyncio.Semaphore(1))
 
     keeping(store, source, begin_and_fill)
     assert source.asked == [(MIDDLE, END)]
@@ -207,9 +206,9 @@ def test_what_is_forgotten_is_read_again_and_corrected(store: Serving) -> None:
     source = ScriptedSource(whole, corrected)
 
     async def work(keeper: Keeper) -> None:
-        await keeper.fill(NOON, END)
+        await keeper.fill(NOON, END, asyncio.Semaphore(1))
         keeper.forget(MIDDLE, END)
-        await keeper.fill(NOON, END)
+        await keeper.fill(NOON, END, asyncio.Semaphore(1))
 
     keeping(store, source, work)
     assert source.asked == [(NOON, END), (MIDDLE, END)]
@@ -238,8 +237,8 @@ def test_what_is_out_of_reach_is_said_once_and_the_rest_is_had(store: Serving) -
 
     async def work(keeper: Keeper) -> None:
         with pytest.raises(Beyond, match="no further"):
-            await keeper.fill(NOON, END)
-        await keeper.fill(NOON, END + 5 * MINUTE)
+            await keeper.fill(NOON, END, asyncio.Semaphore(1))
+        await keeper.fill(NOON, END + 5 * MINUTE, asyncio.Semaphore(1))
 
     keeping(store, source, work)
     assert covered(store) == [(MIDDLE, END + 5 * MINUTE)]

@@ -23,7 +23,8 @@ WANTED = {"symbols", "candles"}
 
 
 def shipped() -> dict[str, Any]:
-    return tomllib.loads(FILE.read_text())
+    # `settings` and ccxt's own keys exclude each other: one of them has to be a comment.
+    return tomllib.loads(FILE.read_text().replace("# settings = ", "settings = "))
 
 
 def defaults(section: type[BaseModel], *, without: set[str]) -> dict[str, Any]:

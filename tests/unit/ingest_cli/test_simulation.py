@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 
 import pytest
@@ -60,6 +61,4 @@ def test_wrong_usage_is_one_sentence(cli, arguments, sentence):
     result = cli("simulate", *arguments)
     assert result.code == 2
     assert result.err.count("\n") == 1
-    import re
-
     assert re.search(sentence, result.err)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 
 from tests.unit.ingest_cli.conftest import SINCE
@@ -18,7 +19,8 @@ DESCRIBED = {
 
 def bars(*minutes: str) -> list[dict[str, object]]:
     prices = {"open": 1.0, "high": 1.0, "low": 1.0, "close": 1.0, "volume": 1.0}
-    return [{"ts": f"2023-11-14T{minute}", **prices} for minute in minutes]
+    times = (datetime.fromisoformat(f"2023-11-14T{minute}") for minute in minutes)
+    return [{"ts": ts, **prices} for ts in times]
 
 
 def shown(cli, *arguments: object) -> list[dict[str, object]]:

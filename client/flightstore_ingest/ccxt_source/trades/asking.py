@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 import pyarrow as pa
@@ -25,6 +26,35 @@ HALVINGS_MAX = 64
 DISORDER_NS = 1_000 * MS
 
 
+class Answer(list[Trade]):
+    """The trades of one answer, oldest first.
+
+    Pages of a thousand come by the hundred: what is asked of them here is asked of whole lists.
+    """
+
+    def __init__(self, found: Sequence[Trade]) -> None:
+        super().__init__(found)
+        times = [trade["timestamp"] for trade in found]
+        texts = [str(trade.get("id") or "") for trade in found]
+        # By time and then by id, numeric ids as numbers: '10' comes after '9'.
+        keys = list(zip(times, map(len, texts), texts, strict=True))
+        if keys != sorted(keys):
+            self[:] = [found[at] for at in sorted(range(len(keys)), key=keys.__getitem__)]
+
+    def ids(self) -> list[int]:
+        """As numbers. Raises Garbage if one is none."""
+        texts = [str(trade.get("id")) for trade in self]
+        if not all(map(str.isdigit, texts)):
+            strange = next(text for text in texts if not text.isdigit())
+            raise Garbage(f"A trade has the id {strange!r}, where this exchange has numbers.")
+        return list(map(int, texts))
+
+    def leaves_out(self, beside: int | None) -> bool:
+        """Whether ids are missing among them, or between them and `beside`."""
+        ids = {*self.ids(), *([] if beside is None else [beside])}
+        return max(ids) - min(ids) + 1 != len(ids)
+
+
 class TradeQuery:
     """Asks one exchange for trades of one series."""
 
@@ -37,40 +67,44 @@ class TradeQuery:
         params: Mapping[str, Any] | None = None,
         *,
         beside: int | None = None,
-    ) -> list[Trade]:
+        limit: int | None = None,
+    ) -> Answer:
         """ccxt's trades, oldest first; `since` in ms. Raises Garbage if one has no time.
 
+        limit   how many at most; by default a page
         beside  the id that comes right before or after what is asked for
 
         An answer that is empty is asked for once more, and so is one that leaves out ids where
         they are contiguous. The second one is taken as it is: there are quiet times, and exchanges
         have lost ids for good.
         """
-        found = await self._once(since, params)
-        if not found or (self.profile.contiguous_ids and _leaves_out(found, beside)):
+        found = await self._once(since, params, limit)
+        if not found or (self.profile.contiguous_ids and found.leaves_out(beside)):
             log.debug("%s: an answer is empty or leaves out trades; asking again", self.series)
-            found = await self._once(since, params)
+            found = await self._once(since, params, limit)
         return found
 
-    async def _once(self, since: int | None, params: Mapping[str, Any] | None) -> list[Trade]:
+    async def _once(
+        self, since: int | None, params: Mapping[str, Any] | None, limit: int | None
+    ) -> Answer:
         asked = {**self.profile.trade_params, **(params or {})}
-        limit: int | None = self.profile.trade_page
+        limit = limit or self.profile.trade_page
         if self.profile.trade_paging == "cursor":
             # ccxt would cut an answer longer than `limit` at its old end.
             asked["count"], limit = limit, None
         found = await self.exchange.call("fetch_trades", self.series.symbol, since, limit, asked)
-        for trade in found:
-            if not trade.get("timestamp"):
-                raise self.garbage("a trade without a time")
-        return sorted(found, key=order)
+        if not all(trade.get("timestamp") for trade in found):
+            raise self.garbage("a trade without a time")
+        return Answer(found)
 
-    def in_order_of_ids(self, trades: Sequence[Trade]) -> list[Trade]:
+    def in_order_of_ids(self, trades: Answer) -> Sequence[Trade]:
         """`trades` by their ids. Raises Garbage if their times contradict that order."""
-        found, newest = sorted(trades, key=number), 0
-        for trade in found:
-            if ns(trade) < newest - DISORDER_NS:
-                raise self.garbage(f"trade {number(trade)} with a time before that of earlier ones")
-            newest = max(newest, ns(trade))
+        ids = trades.ids()
+        found = list(trades) if ids == sorted(ids) else sorted(trades, key=number)
+        times = [trade["timestamp"] for trade in found]
+        for ms, newest in zip(times, accumulate(times, max), strict=True):
+            if ms < newest - DISORDER_NS // MS:
+                raise self.garbage("a trade with a time before that of trades with lower ids")
         return found
 
     def garbage(self, what: str) -> Garbage:
@@ -87,17 +121,6 @@ class TradeQuery:
     def page(self, trades: Sequence[Trade], low: int, high: int) -> Page:
         """A page that makes [low, high) ns complete with those of `trades` that lie in it."""
         return Page(self.table(trades, low, high), (low, high))
-
-
-def _leaves_out(trades: Sequence[Trade], beside: int | None) -> bool:
-    ids = {number(trade) for trade in trades} | ({beside} if beside is not None else set())
-    return max(ids) - min(ids) + 1 != len(ids)
-
-
-def order(trade: Trade) -> tuple[int, int, str]:
-    """By time and then by id, numeric ids as numbers: '10' comes after '9'."""
-    text = str(trade.get("id") or "")
-    return trade["timestamp"], len(text), text
 
 
 def number(trade: Trade) -> int:

@@ -6,7 +6,7 @@ where it cannot; from there the pages go back.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 
 from flightstore_ingest.ccxt_source.trades.asking import (
     DISORDER_NS,
@@ -54,7 +54,7 @@ def _kept_since(query: TradeQuery) -> int:
     return 0 if days is None else query.exchange.clock.now() - days * DAY_NS
 
 
-async def _before(query: TradeQuery, cursor: int) -> list[Trade]:
+async def _before(query: TradeQuery, cursor: int) -> Sequence[Trade]:
     """The last page of trades with ids below `cursor`, the oldest first."""
     found = await query.ask(params={"after": str(cursor)}, beside=cursor)
     trades = query.in_order_of_ids(found)
@@ -63,7 +63,7 @@ async def _before(query: TradeQuery, cursor: int) -> list[Trade]:
     return trades
 
 
-async def _last_page(query: TradeQuery, end: int) -> list[Trade]:
+async def _last_page(query: TradeQuery, end: int) -> Sequence[Trade]:
     """A page that contains the last trade before `end`, and those a little later if there are."""
     if query.exchange.name == "okx":
         found = await query.ask(params={"type": "2", "after": str(-(-(end + DISORDER_NS) // MS))})

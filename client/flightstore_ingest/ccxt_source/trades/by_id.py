@@ -22,6 +22,7 @@ from flightstore_ingest.source import Anchor, Page
 
 # Of windows to look for the first trade in. Binance answers none that is longer than an hour.
 _WINDOW_SECONDS = (1, 30, 600, 3_600)
+_NOTHING: Sequence[Trade] = ()
 
 
 async def pages_by_id(
@@ -32,7 +33,7 @@ async def pages_by_id(
         first: int | None = int(anchor.id) + 1
     else:
         first = await _first_id(query, start - DISORDER_NS, end)
-    low, trades = start, list[Trade]()
+    low, trades = start, _NOTHING
     while first is not None:
         trades = await _from_id(query, first)
         if not trades or ns(trades[-1]) >= end + DISORDER_NS:
@@ -45,7 +46,7 @@ async def pages_by_id(
         yield Page(query.table(trades, start, end), (low, end))
 
 
-async def _from_id(query: TradeQuery, first: int) -> list[Trade]:
+async def _from_id(query: TradeQuery, first: int) -> Sequence[Trade]:
     trades = query.in_order_of_ids(await query.ask(params={"fromId": first}, beside=first - 1))
     if trades and number(trades[0]) < first:
         raise query.garbage(f"trade {number(trades[0])} where {first} was asked for")
@@ -70,7 +71,7 @@ async def _proved_first(query: TradeQuery, found: Sequence[Trade], start: int) -
     trades than a page may have been answered with its last page.
     """
     first = number(found[0])
-    before = await query.ask(params={"fromId": max(first - 1, 0)})
+    before = await query.ask(params={"fromId": max(first - 1, 0)}, limit=1)
     if all(ns(trade) < start for trade in before if number(trade) < first):
         return first
     return await _by_halves(query, start)
