@@ -1,4 +1,4 @@
-"""The ingestion in a process of its own, timed: `python -m bench.ingesting STORE EXCHANGE SERIES ROWS`.
+"""The ingestion in a process of its own: `python -m bench.ingesting STORE EXCHANGE SERIES ROWS`.
 
 Follows trades until ROWS of them are durable, and prints as JSON how long after their own time that
 was, and how much memory it took on the way.

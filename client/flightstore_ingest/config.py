@@ -113,13 +113,13 @@ class ExchangeSection(_Section):
             raise ValueError(f"{named}: not understood by source = {self.source!r}")
         return self
 
-    def arguments(self) -> dict[str, Any]:
+    def arguments(self, pace: Pace) -> dict[str, Any]:
         """What the source is made with."""
         if self.source != CCXT:
             return dict(self.settings)
         symbols = tuple(symbol for keep in self.keep for symbol in keep.symbols)
         given = self.model_dump(include={"live", *_OF_CCXT})
-        return {"symbols": symbols or ("*",), **given}
+        return {"symbols": symbols or ("*",), "candle_grace": pace.candle_grace, **given}
 
 
 class Config(_Section):

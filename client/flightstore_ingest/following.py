@@ -92,7 +92,7 @@ class Follower:
         done.add_done_callback(lambda stored: self._written(page, stored))
 
     def _trusted(self, page: Page) -> Page:
-        """`page` without a claim on times whose rows were dropped: claims build on earlier pages."""
+        """`page` without a claim on times of dropped rows, for claims build on earlier pages."""
         if page.covers is None or page.covers[0] > self._dropped:
             return page
         start, end = self._dropped + 1, page.covers[1]
@@ -110,10 +110,10 @@ class Follower:
         keeper = self._keeper
         while True:
             self._wanted.clear()
-            self._look_again()
+            start = self._look_again()
             newest_live = self._newest_live
             with suppress(Beyond):  # what is lost for good stays a gap, and shows as one
-                await keeper.fill(self._boundary, keeper.edge(), self._turns)
+                await keeper.fill(start, keeper.edge(), self._turns)
             keeper.progress.repairs += 1
             self._notice_a_stall(newest_live)
             await self._pause()
@@ -137,24 +137,31 @@ class Follower:
         trades = self._keeper.series.dataset != CANDLES
         return self._keeper.pace.trade_grace + 5.0 if trades else 1.0
 
-    def _look_again(self) -> None:
-        """Have the newest bars read again, and once a day all bars of the last day."""
+    def _look_again(self) -> int:
+        """Have the newest bars read again, and once a day all bars of the last day.
+
+        Returns the ns from which history is to be asked for: bars from before a restart as well.
+        """
         keeper, now = self._keeper, self._keeper.source.now()
         if keeper.series.dataset != CANDLES:
-            return
-        step = timeframes.parse(keeper.series.timeframe).step_ns
-        keeper.forget(keeper.edge() - keeper.pace.recheck_bars * step, keeper.edge())
+            return self._boundary
+        step, edge = timeframes.parse(keeper.series.timeframe).step_ns, keeper.edge()
+        again = edge - keeper.pace.recheck_bars * step
         if now - self._deep_at > keeper.pace.deep_recheck * SECOND_NS:
             self._deep_at = now
-            keeper.forget(now - DAY_NS - step, now)
+            again = min(again, edge - DAY_NS)
+        again = max(again, keeper.since)
+        keeper.forget(again, edge)
+        return min(again, self._boundary)
 
     def _notice_a_stall(self, newest_live: int) -> None:
         """A stream that says nothing while the history goes on has stalled: it is started anew."""
         keeper = self._keeper
         newest = keeper.progress.last_ts or 0
         frame = keeper.series.timeframe
-        step = timeframes.parse(frame).step_ns if frame else 0  # a bar's time is that of its start
-        settled = keeper.edge() - step - int(keeper.pace.trade_grace * SECOND_NS)
-        if newest_live and newest_live == self._newest_live < newest < settled:
+        step = timeframes.parse(frame).step_ns if frame else 0
+        # The newest bar may be on its way: a stream that lacks the one before as well is late.
+        late = keeper.edge() - 2 * step - int(keeper.pace.trade_grace * SECOND_NS)
+        if newest_live and newest_live == self._newest_live < min(newest, late):
             log.warning("%s: its stream has stalled; starting it anew", keeper.series)
             self._restart.set()

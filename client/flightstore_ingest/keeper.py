@@ -61,6 +61,7 @@ class Keeper:
         self.progress = Progress(series)
         self._attempts = attempts
         self._covered: IntervalSet = intervals.EMPTY
+        self._given: IntervalSet = intervals.EMPTY  # by the history, stored or on its way
         self._beyond: IntervalSet = intervals.EMPTY  # what the source turned out not to reach
         self._known = False
         self._frame = timeframes.parse(series.timeframe) if series.timeframe else None
@@ -121,11 +122,11 @@ class Keeper:
             self._beyond = intervals.add(self._beyond, low, high)
 
     def unproved(self, page: Page) -> Page:
-        """Live bars without those that the history has confirmed: a stream may be behind it."""
+        """Live bars without those that the history has given: a stream may be behind it."""
         if self.series.dataset != CANDLES:
             return page
         stamps = page.rows.column("ts").cast("int64").to_pylist()
-        news = [ts is None or not intervals.clip(self._covered, ts, ts + 1) for ts in stamps]
+        news = [ts is None or not intervals.clip(self._given, ts, ts + 1) for ts in stamps]
         return Page(page.rows.filter(pa.array(news, pa.bool_())), page.covers)
 
     def forget(self, start: int, end: int) -> None:
@@ -164,6 +165,7 @@ class Keeper:
         while not self._known:
             try:
                 self._covered = await holdings.coverage(self.client, self.series)
+                self._given = self._covered
                 self._known = True
             except FlightstoreError as error:
                 await self._trouble(error, backoff)
@@ -196,6 +198,8 @@ class Keeper:
 
     async def _hand_over(self, page: Page) -> asyncio.Future[None]:
         texts = self.metadata
+        if page.covers is not None:
+            self._given = intervals.add(self._given, *page.covers)
         done = await self.sink.put(self.series, page, texts)
         done.add_done_callback(lambda stored: self._stored(page, texts, stored))
         return done

@@ -9,6 +9,7 @@ from flightstore_ingest.errors import Blocked, Busy, SourceError
 from flightstore_proto.errors import FlightstoreError
 
 SECOND_NS = 1_000_000_000
+CANDLE_GRACE_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Pace:
     deep_recheck   how often the whole last day of candles is read again
     """
 
-    candle_grace: float = 3.0
+    candle_grace: float = CANDLE_GRACE_SECONDS
     trade_grace: float = 10.0
     confirm: float = 300.0
     recheck_bars: int = 5

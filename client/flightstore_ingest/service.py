@@ -37,7 +37,7 @@ class Feed:
         attempts: int | None = None,
     ) -> None:
         self.name, self.section = name, section
-        self.source = registry.make(section.source, name, section.arguments())
+        self.source = registry.make(section.source, name, section.arguments(pace))
         self.keepers: list[Keeper] = []
         self.refused: dict[str, str] = {}  # what could not be had, and why
         self.gone: set[Series] = set()  # of the refused: what the source does not have (any more)
@@ -69,11 +69,13 @@ class Feed:
         await self.source.close()
 
     async def refresh(self) -> list[Keeper]:
-        """Look for new listings; returns the keepers of series that are kept from now on."""
-        known = len(self.keepers)
+        """Look for new listings, and for delisted ones that are back; returns their keepers."""
         await self.source.reload()
+        kept = [keeper for keeper in self.keepers if keeper.series not in self.gone]
+        self.keepers, self._kept = list(kept), {keeper.series for keeper in kept}
+        self.gone.clear()
         await self._find()
-        return self.keepers[known:]
+        return self.keepers[len(kept) :]
 
     async def _find(self) -> None:
         for keep, dataset, timeframe, pattern in self._wishes():

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -80,26 +81,39 @@ def heard(
 
 
 async def _listen(
-    name: str, url: str, symbols: Mapping[str, str], options: Mapping[str, Any] | None = None
+    name: str,
+    url: str,
+    symbols: Mapping[str, str],
+    options: Mapping[str, Any] | None = None,
+    all_there: Callable[[str, list[Row]], bool] = lambda name, rows: False,
 ) -> dict[str, list[Row]]:
     kinds = tuple(symbols.values())
     config = {"enableRateLimit": False}
     source = CcxtSource(name, symbols=kinds, url=url, options=options, config=config)
     try:
         await source.open()
-        kept = [Series(TRADES, f"{name}:{symbol}") for symbol in symbols.values()]
-        rows = await asyncio.gather(*(_until_lost(source, series) for series in kept))
+        kept = {own: Series(TRADES, f"{name}:{symbol}") for own, symbol in symbols.items()}
+        rows = await asyncio.gather(
+            *(_until_lost(source, one, partial(all_there, own)) for own, one in kept.items())
+        )
         return dict(zip(symbols, rows, strict=True))
     finally:
         await source.close()
 
 
-async def _until_lost(source: CcxtSource, series: Series) -> list[Row]:
-    """Rows up to the end of the connection, which an empty page tells."""
+async def _until_lost(
+    source: CcxtSource, series: Series, all_there: Callable[[list[Row]], bool]
+) -> list[Row]:
+    """Rows up to the end of the connection, which an empty page tells; another comes after the
+    first rows, for what lies before them is not known. The two are one if all ends at once.
+    """
     rows: list[Row] = []
+    begun = False
     async for page in source.live(series):
         if page.rows.num_rows == 0:
-            break
+            if begun or not rows or all_there(rows):
+                break
+            begun = True
         rows += rows_of(checked(series, page).rows)
     return rows
 
@@ -295,7 +309,8 @@ def test_trades_of_kraken_become_rows_if_told_in_the_words_of_today(market_data:
 
     async def work() -> dict[str, list[Row]]:
         async with serve(exchange) as url:
-            listening = asyncio.create_task(_listen("kraken", url, KRAKEN))
+            heard = _listen("kraken", url, KRAKEN, all_there=lambda own, rows: rows == said[own])
+            listening = asyncio.create_task(heard)
             while len(exchange.log.websockets(0)) < len(KRAKEN) and not listening.done():
                 await asyncio.sleep(0.005)
             clock.advance(60 * 10**9)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def live(
     tapes: Tape | Sequence[Tape],
     *,
     candles: Sequence[str] = (),
-    speed: float = 30,
+    speed: float = 40,
     since: int = NOW - 10 * MINUTE,
     **more: Any,
 ) -> Ingesting:
@@ -101,7 +102,7 @@ def test_what_was_lost_is_fetched_while_the_service_runs(tmp_path: Path) -> None
 
         def repaired() -> bool:
             covered = known(it)
-            return broken(it) == 1 and len(covered) == 1 and covered[0][1] > NOW + 5 * MINUTE
+            return broken(it) == 1 and len(covered) == 1 and covered[0][1] > NOW + 3 * MINUTE
 
         it.run_for(repaired)
         it.assert_equal_to_record(TRADES)
@@ -121,12 +122,7 @@ def test_a_burst_of_thousands_of_trades_loses_none(tmp_path: Path) -> None:
     later = [Trade(NOW + 8 * SECOND + i * SECOND, 9_000 + i, 6.0, 1.0, 1) for i in range(600)]
     tape = Tape(BTC, [*burst, *later])
     with live(tmp_path, "kraken", tape, since=NOW) as it:
-        sent: list[int] = []
-
-        def hold_the_loop() -> None:
-            sent.append(it.feed.keepers[0].progress.rows_live)
-
-        it.run_for(streamed(it, 3_100), act=hold_the_loop)
+        it.run_for(streamed(it, 3_100))
         it.backfill()
         it.assert_equal_to_record(TRADES)
 
@@ -138,11 +134,11 @@ def test_live_rows_are_stored_and_proved_without_asking_again(tmp_path: Path) ->
 
         def followed() -> bool:
             covered = known(it)
-            return bool(covered) and covered[-1][1] > NOW + 8 * MINUTE
+            return bool(covered) and covered[-1][1] > NOW + 4 * MINUTE
 
         it.run_for(followed)
         asked = it.exchange.log.matching("aggTrades")
-        assert all(r.exchange_ns < NOW + 5 * MINUTE for r in asked)
+        assert all(r.exchange_ns < NOW + 2 * MINUTE for r in asked)
         it.assert_equal_to_record(TRADES)
 
 
@@ -176,7 +172,7 @@ def test_a_quiet_market_is_no_stall(tmp_path: Path) -> None:
     trades = [Trade(NOW + i * SECOND, 1_000 + i, 5.0, 1.0, 1) for i in range(20)]
     pace = Pace(confirm=20, trade_grace=2)
     with live(tmp_path, "binance", Tape(BTC, trades), pace=pace, since=NOW) as it:
-        it.run_for(lambda: it.clock.now() > NOW + 5 * MINUTE)
+        it.run_for(lambda: it.clock.now() > NOW + 2 * MINUTE)
         assert len(subscribed(it)) == 1
 
 
@@ -194,18 +190,19 @@ def test_refused_handshakes_end_in_waiting_and_meanwhile_in_asking(
         it.assert_equal_to_record(TRADES)
         dials = [r.at for r in it.exchange.log.websockets() if r.status in (status, 101)]
         assert len(dials) == 4
-        assert all(b - a > 0.2 for a, b in zip(dials, dials[1:], strict=False))
+        assert all(b - a > 0.2 for a, b in pairwise(dials))
 
 
 # ---- candles
 
 
-@pytest.mark.parametrize("name", ["binance", "okx", "kraken", "bitfinex"])
+@pytest.mark.parametrize("name", ["binance", "kraken"])
 def test_live_candles_are_the_exchanges_own_after_a_lost_connection(
     tmp_path: Path, name: str
 ) -> None:
-    with live(tmp_path, name, busy(), candles=["1m"], faults=[Fault("close", frames=5)]) as it:
-        it.run_for(lambda: broken(it) >= 1 and streamed(it, 4)())
+    faults = [Fault("close", frames=5)]
+    with live(tmp_path, name, busy(), candles=["1m"], faults=faults, speed=60) as it:
+        it.run_for(lambda: broken(it) >= 1 and streamed(it, 3)())
         it.backfill()
         if name == "kraken":
             _assert_equal_where_traded(it)
@@ -216,7 +213,7 @@ def test_live_candles_are_the_exchanges_own_after_a_lost_connection(
 def test_two_timeframes_of_one_market_are_both_kept_at_kraken(tmp_path: Path) -> None:
     """ccxt takes their streams for one, and never subscribes to the second."""
     with live(tmp_path, "kraken", busy(), candles=["1m", "5m"], speed=60) as it:
-        it.run_for(lambda: min(_newest(it, "1m"), _newest(it, "5m")) >= NOW + 5 * MINUTE)
+        it.run_for(lambda: min(_newest(it, "1m"), _newest(it, "5m")) >= NOW)
         assert len([text for text in subscribed(it) if "ohlc" in text]) == 1
         for timeframe in ("1m", "5m"):
             _assert_equal_where_traded(it, timeframe)
@@ -238,7 +235,7 @@ def _assert_equal_where_traded(it: Ingesting, timeframe: str = "1m") -> None:
 
 def test_candles_of_an_exchange_without_a_stream_of_them_are_polled(tmp_path: Path) -> None:
     with live(tmp_path, "coinbaseexchange", busy(), candles=["1m"], speed=120) as it:
-        it.run_for(lambda: _newest(it, "1m") > NOW + 5 * MINUTE)
+        it.run_for(lambda: _newest(it, "1m") > NOW + 2 * MINUTE)
         assert not subscribed(it)
         it.assert_equal_to_record()
 

@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 from tests.support.ingesting import BTC, HOUR, MIDNIGHT, MINUTE, SECOND, Ingesting, tape_of
 
+from flightstore_ingest.ccxt_source import CcxtSource
 from flightstore_ingest.simulate import Clock, Fault, Market, Tape, Trade
 from flightstore_ingest.simulate.wire import Asked, Reply
 from flightstore_ingest.source import TRADES, Page
@@ -161,6 +162,22 @@ def test_a_restart_goes_on_by_id_and_fetches_no_page_twice(tmp_path: Path) -> No
         assert max(Counter(r.query["fromId"] for r in asked if r.rows).values()) == 1
 
 
+def test_krakens_times_are_read_digit_by_digit(tmp_path: Path) -> None:
+    """A double cannot tell the last of seven decimals, and one trade in fourteen would move by a
+    microsecond: a second key for what the websocket has sent already.
+    """
+    tape = Tape(BTC, trades(MIDNIGHT))
+    with keeping(tmp_path, "kraken", tape, MIDNIGHT + HOUR, MIDNIGHT) as it:
+
+        async def work() -> None:
+            async with it.service() as feed:
+                assert isinstance(feed.source, CcxtSource)
+                read = feed.source.exchange.api.parse_json('{"last": 1649715480.2729039}')
+                assert read == {"last": "1649715480.2729039"}
+
+        it.run(work())
+
+
 def test_krakens_cursor_neither_overlaps_nor_leaves_out(tmp_path: Path) -> None:
     """ccxt alone asks by whole seconds, where a second may hold more than a page."""
     busy = [MIDNIGHT + i * 100_000 for i in range(2_500)]  # within a quarter of a second
@@ -175,14 +192,16 @@ def test_krakens_cursor_neither_overlaps_nor_leaves_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", EXCHANGES)
-@pytest.mark.parametrize("kind", ["empty", "repeat", "outside"])
-def test_an_answer_that_is_not_true_makes_no_hole(tmp_path: Path, name: str, kind: str) -> None:
+def test_answers_that_are_not_true_make_no_hole(tmp_path: Path, name: str) -> None:
+    """Empty for no reason, the page before once more, a trade from three days ago."""
     tape = tape_of(MIDNIGHT, MIDNIGHT + HOUR, 60)
-    fault = Fault(kind, match=PATHS[name], after=2)
+    kinds = ("empty", "repeat", "outside")
+    faults = [Fault(kind, match=PATHS[name], after=2 * i + 1) for i, kind in enumerate(kinds)]
     now = MIDNIGHT + HOUR + MINUTE
-    with keeping(tmp_path, name, tape, now, MIDNIGHT, faults=[fault]) as it:
+    with keeping(tmp_path, name, tape, now, MIDNIGHT, faults=faults, page_cap=400) as it:
         it.backfill()
         assert_all_there(it, end=MIDNIGHT + HOUR)
+        assert not it.exchange.faults.waiting()
 
 
 @pytest.mark.parametrize("kind", ["none_fields", "contradiction", "html", "cut"])
@@ -335,11 +354,13 @@ def test_a_long_history_is_never_in_memory_as_a_whole(tmp_path: Path) -> None:
     now = MIDNIGHT + 3 * HOUR
     it = keeping(tmp_path, "kraken", tape, now, MIDNIGHT)
     alive = _pages_alive(it)
+    gc.collect()  # what other tests have left
     with it:
         it.backfill()
         assert_all_there(it)
     assert len(alive) > 40
-    assert max(alive) <= 8
+    # Those on their way to the store, and what the garbage collector has not seen yet.
+    assert max(alive) <= 16
 
 
 def _steady(count: int) -> Iterable[int]:

@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 # daily bars: by what is asked alone nobody could tell what one series costs.
 asking_for: ContextVar[Series | None] = ContextVar("asking_for", default=None)
 
+# How often one request is asked again that came too often, before whoever asked hears of it.
+BUSY_MAX = 5
 # Something unexplained so often in a row, a quarter of an hour of it, is no passing trouble.
 UNEXPLAINED_MAX = 20
 # What is answered with rows, or with an empty list of them, but never with an empty object.
@@ -109,7 +111,19 @@ class Exchange:
         await self.call("load_markets", True)
 
     async def call(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        """ccxt's `method`, when the exchange may be asked. Raises a SourceError."""
+        """ccxt's `method`, when the exchange may be asked. Raises a SourceError.
+
+        What was refused for coming too often is asked again here, after the wait: whoever asked may
+        be in the middle of a search that it would have to begin anew.
+        """
+        for _ in range(BUSY_MAX):
+            try:
+                return await self._called(method, *args, **kwargs)
+            except Busy as error:
+                log.info("%s: asked again in %.1f s: %s", self.name, self.brake.waiting, error)
+        return await self._called(method, *args, **kwargs)
+
+    async def _called(self, method: str, *args: Any, **kwargs: Any) -> Any:
         await self.brake.released()
         self.requests[asking_for.get()] += 1
         answer = _Answer(method)

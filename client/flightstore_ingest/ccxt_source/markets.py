@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import translate
 from re import compile as compiled
 from typing import Any
@@ -50,6 +50,8 @@ def find(exchange: Exchange, patterns: Sequence[str], dataset: str, timeframe: s
             chosen |= _matching(exchange, markets, pattern)
         else:
             chosen[pattern] = _named(exchange, markets, pattern)
+    if dataset == TRADES and exchange.profile.trades_spot_only:
+        _check_spot(exchange, chosen)
     return [
         Found(f"{exchange.name}:{symbol}", describe(exchange, market, dataset))
         for symbol, market in sorted(chosen.items())
@@ -63,13 +65,30 @@ def describe(exchange: Exchange, market: Mapping[str, Any], dataset: str) -> dic
         keys.MARKET_TYPE: str(market.get("type") or "spot"),
         keys.NATIVE_ID: str(market.get("id") or ""),
     }
+    unit = _volume_unit(exchange, market, dataset)
+    if unit:  # what is not known is not said
+        texts[keys.VOLUME_UNIT] = unit
     if dataset == CANDLES:
-        profile = exchange.profile
-        texts[keys.QUIET_BARS] = profile.quiet_bars
-        unit = profile.derivative_volume if market.get("contract") else "base"
-        if unit:  # what is not known is not said
-            texts[keys.VOLUME_UNIT] = unit
+        texts[keys.QUIET_BARS] = exchange.profile.quiet_bars
     return texts
+
+
+def _volume_unit(exchange: Exchange, market: Mapping[str, Any], dataset: str) -> str | None:
+    if not market.get("contract"):
+        return "base"
+    if dataset == CANDLES:
+        return exchange.profile.derivative_volume
+    # ccxt gives amounts of derivatives in contracts; a linear one of size 1 is a unit of the base.
+    return "base" if market.get("linear") and market.get("contractSize") == 1 else "contracts"
+
+
+def _check_spot(exchange: Exchange, symbols: Iterable[str]) -> None:
+    for symbol in symbols:
+        if ":" in symbol:
+            raise Refused(
+                f"{exchange.name} has single trades of spot markets only: "
+                f'{symbol} needs trades = "aggregate".'
+            )
 
 
 def _check_dataset(exchange: Exchange, dataset: str, timeframe: str) -> None:

@@ -54,6 +54,8 @@ class Profile:
     trade_days: int | None = None
     # Whether trades that are paged by id can be found by time as well.
     trade_by_time: bool = True
+    # Whether this way of asking knows no derivatives.
+    trades_spot_only: bool = False
     # Whether each trade's id is the one before plus one, so that a stream shows its own losses.
     contiguous_ids: bool = False
     # Digits of a second that REST and websocket agree on; ccxt's own are three.
@@ -174,6 +176,7 @@ _SINGLE: dict[str, dict[str, Any]] = {
     "binance": {
         "trade_params": {"fetchTradesMethod": "publicGetHistoricalTrades"},
         "trade_by_time": False,
+        "trades_spot_only": True,
         "watch_trade_params": {"name": "trade"},
     }
 }

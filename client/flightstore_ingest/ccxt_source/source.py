@@ -15,12 +15,12 @@ from flightstore_ingest.ccxt_source.listing import listed
 from flightstore_ingest.ccxt_source.profiles import profile_of
 from flightstore_ingest.ccxt_source.streams import live_candles, live_trades, polled
 from flightstore_ingest.ccxt_source.trades import trade_pages
+from flightstore_ingest.pace import CANDLE_GRACE_SECONDS
 from flightstore_ingest.source import CANDLES, TRADES, Anchor, Found, Listing, Page, Series
 from flightstore_proto import timeframe as timeframes
 
 SECOND_NS = 1_000_000_000
 POLL_SECONDS = 10.0
-CANDLE_GRACE_SECONDS = 3.0
 
 
 class CcxtSource:
@@ -30,6 +30,7 @@ class CcxtSource:
     symbols   what will be asked for, so that only those kinds of market are loaded
     live      "auto" takes a websocket where there is one, "poll" never
     trades    "single" for single trades where the exchange would rather send aggregates (Binance)
+    candle_grace  seconds after its end when a streamed bar counts as closed
     url, urls, options, config, speed: see Connecting
     """
 
@@ -45,12 +46,13 @@ class CcxtSource:
         config: Mapping[str, Any] | None = None,
         speed: float = 1.0,
         trades: str = "",
+        candle_grace: float = CANDLE_GRACE_SECONDS,
     ) -> None:
         reach = Connecting(url, urls or {}, options or {}, config or {}, speed)
         types = markets.market_types(symbols)
         self.exchange = Exchange(exchange, reach, types, profile_of(exchange, trades))
         self._candles = CandleHistory(self.exchange)
-        self._poll = live == "poll"
+        self._poll, self._candle_grace = live == "poll", candle_grace
         self._watched: dict[str, str] = {}  # by symbol, the timeframe that was streamed first
 
     async def open(self) -> None:
@@ -99,7 +101,7 @@ class CcxtSource:
         if series.dataset == TRADES and can("watchTrades"):
             return live_trades(self.exchange, series)
         if series.dataset == CANDLES and can("watchOHLCV") and self._streamed(series):
-            return live_candles(self.exchange, series, int(CANDLE_GRACE_SECONDS * SECOND_NS))
+            return live_candles(self.exchange, series, int(self._candle_grace * SECOND_NS))
         return polled(lambda: self._next_look(series), series.dataset)
 
     def _streamed(self, series: Series) -> bool:
@@ -117,7 +119,7 @@ class CcxtSource:
             return
         frame = timeframes.parse(series.timeframe)
         left = frame.step_ns - (self.now() - frame.offset_ns) % frame.step_ns
-        await self.exchange.clock.sleep(left / SECOND_NS + CANDLE_GRACE_SECONDS + 0.5)
+        await self.exchange.clock.sleep(left / SECOND_NS + self._candle_grace + 0.5)
 
     async def _candle_history(
         self, series: Series, start: int, end: int, anchor: Anchor | None

@@ -59,13 +59,11 @@ def _check_candles(story: Story, db: fs.Client, name: str) -> None:
     )
     bars = db.candles(name, "1m", start, end)
     both = made.join(bars, on=["ts", "open", "high", "low", "close"])
-    off = both.filter(
-        (pl.col("made") - pl.col("volume")).abs() > _VOLUME_TOLERANCE * pl.col("made")
-    )
-    right = both.height - off.height
-    story.say(
-        f"candle check: {right} of {made.height} bars made of the trades are the exchange's"
-    )
+    difference = (pl.col("made") - pl.col("volume")).abs()
+    right = both.filter(difference <= _VOLUME_TOLERANCE * pl.col("made")).height
+    story.say(f"candle check: {right} of {made.height} bars made of the trades are the exchange's")
+    if right < made.height:
+        raise InternalError(f"Bars made of the trades of {name} differ from the exchange's own.")
 
 
 def _follow(story: Story, db: fs.Client, exchange: Chosen, name: str) -> None:

@@ -120,6 +120,29 @@ def test_the_unit_of_volume_is_said_where_it_is_known_and_only_there() -> None:
 
 
 @pytest.mark.parametrize(
+    ("contract", "unit"),
+    [
+        ({"linear": True, "contractSize": 1.0}, "base"),
+        ({"linear": True, "contractSize": 0.01}, "contracts"),
+        ({"inverse": True, "contractSize": 1.0}, "contracts"),
+    ],
+)
+def test_trades_of_derivatives_are_counted_in_contracts_unless_one_is_a_coin(
+    contract: dict[str, Any], unit: str
+) -> None:
+    swap = market("BTC/USDT:USDT", **SWAP, **contract)
+    assert describe(exchange(), swap, TRADES)[keys.VOLUME_UNIT] == unit
+
+
+def test_single_trades_of_a_derivative_are_refused_by_name() -> None:
+    single = exchange()
+    single.profile = profile_of("binance", "single")
+    assert found("BTC/USDT", dataset=TRADES, timeframe="", of=single) == ["binance:BTC/USDT"]
+    with pytest.raises(Refused, match='BTC/USDT:USDT needs trades = "aggregate"'):
+        found("BTC/USDT:USDT", dataset=TRADES, timeframe="", of=single)
+
+
+@pytest.mark.parametrize(
     ("patterns", "types"),
     [
         (["BTC/USDT"], ("spot",)),

@@ -68,7 +68,7 @@ def test_a_time_is_understood(said: object, expected: int) -> None:
         "12345",
         True,
         1.5,
-        object(),
+        pytest.param(object(), id="object"),
         pd.NaT,
         np.datetime64("NaT"),
         b"2024",
