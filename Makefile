@@ -9,7 +9,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 PYTHONS := python3 python3.14 python3.13 python3.12 python3.11
-PYTEST := $(BIN)/python -m pytest
+# Tests of one file stay together: they share what was slow to make.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
 .DEFAULT_GOAL := test
 .DELETE_ON_ERROR:

@@ -56,7 +56,8 @@ class ServerProcess:
 
     def launch(self) -> None:
         """Start it without waiting, to kill it while it recovers."""
-        command = [sys.executable, "-c", _DIRECT, "--data-dir", str(self.data_dir)]
+        command = [sys.executable, "-X", "faulthandler", "-c", _DIRECT]
+        command += ["--data-dir", str(self.data_dir)]
         port = self.uri.rpartition(":")[2] if self._same_port else ""
         command += ["--port", port or "0"]
         command += ["--config", str(self._config), "--log-level", "warning"]
@@ -101,9 +102,11 @@ class ServerProcess:
         try:
             return process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            process.kill()
+            process.send_signal(signal.SIGABRT)  # faulthandler writes what every thread is at
             process.wait()
-            raise AssertionError(f"the server did not end within {STOP_SECONDS} s") from None
+            raise AssertionError(
+                f"the server did not end within {STOP_SECONDS} s:\n{self.log()[-8000:]}"
+            ) from None
         finally:
             if process.stdout is not None:
                 process.stdout.close()

@@ -161,6 +161,8 @@ def _verify_log(subject: _Subject, progress: Progress) -> None:
         except FileNotFoundError:
             continue
         except (Corrupt, OSError) as error:
+            if log_files(subject.files)[:1] != found[:1]:
+                continue  # a flush dropped old files meanwhile: what was read was no whole log
             progress.found(str(error))
         else:
             progress.bytes_done += size

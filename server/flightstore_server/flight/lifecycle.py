@@ -1,8 +1,8 @@
 """Starting and stopping the server.
 
 Flight's own serve() is never called: it swallows Python's signal handlers, and its shutdown waits
-for streams for ever. Here a signal sets an event; then the server stops accepting, gets a few
-seconds for what is under way, the log is synced, and the process ends. Ending early is safe:
+for streams for ever. Here a signal wakes the main thread; then the server stops accepting, gets a
+few seconds for what is under way, the log is synced, and the process ends. Ending early is safe:
 everything acknowledged is durable, and the next start is a recovery anyway.
 """
 
@@ -11,8 +11,10 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import threading
 from collections.abc import Callable
+from typing import NoReturn
 
 import pyarrow as pa
 
@@ -38,14 +40,17 @@ def bind(store: Store, host: str, port: int) -> Service:
 
 def run_until_signal(
     service: Service, store: Store, *, shutdown_seconds: float, ready: Callable[[], None]
-) -> None:
-    """Call `ready`, then serve until SIGTERM or SIGINT; returns once everything is closed."""
-    stop = threading.Event()
+) -> NoReturn:
+    """Call `ready`, serve until SIGTERM or SIGINT, close everything, and end the process."""
+    signalled, wakeup = socket.socketpair()
+    wakeup.setblocking(False)
+    signal.set_wakeup_fd(wakeup.fileno())
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, lambda *_: None)
     ready()
-    while not stop.wait(timeout=3600):
-        pass
+    # The interpreter itself writes here, on whichever thread the signal lands. An Event that a
+    # handler sets could lock itself out: its lock may be held by the very thread it interrupts.
+    signalled.recv(1)
     log.info("stopping")
     closing = threading.Thread(target=service.shutdown, name="shutdown", daemon=True)
     closing.start()
@@ -53,6 +58,7 @@ def run_until_signal(
     store.close()
     if closing.is_alive():
         log.warning("streams were still open after %s s; leaving them", shutdown_seconds)
-        logging.shutdown()
-        # Threads inside Flight cannot be told to end, and nothing is left to lose.
-        os._exit(0)
+    logging.shutdown()
+    # Threads inside Flight cannot be told to end, neither stuck ones here nor others when the
+    # interpreter takes itself apart; and nothing is left to lose.
+    os._exit(0)

@@ -11,11 +11,13 @@ from tests.support.rows import MINUTE, candles, trades
 from tests.support.stores import SMALL, put, stepped, view
 
 from flightstore_proto.errors import DataDirError
+from flightstore_server.engine import verify
 from flightstore_server.engine.store import Store
 from flightstore_server.engine.verify import Progress, verify_directory, verify_store
 from flightstore_server.storage import layout
 from flightstore_server.storage.catalog_file import Transaction, open_catalog
 from flightstore_server.storage.files import existing_root
+from flightstore_server.storage.log.reader import LogFile
 from flightstore_server.storage.segment import index
 
 
@@ -190,4 +192,22 @@ def test_an_open_store_whose_log_lost_acknowledged_records_says_so(tmp_path: Pat
     [sentence] = _verdict(store).damage
     assert "was acknowledged" in sentence
     assert file.name in sentence
+    store.close()
+
+
+def test_a_log_that_a_flush_trims_meanwhile_is_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files were listed, then a flush dropped the oldest of them before they were read: the log
+    seemed to begin too late."""
+    store = stepped(tmp_path, replace(SMALL, log_keep_bytes=0, log_keep_seconds=0.0))
+    for number in range(60):
+        put(store, candles([number * MINUTE]))
+    store.flush()
+    store.upkeep()
+    listed = verify.log_files(store.files)
+    before = iter([[LogFile(layout.log_file(1), 1), *listed]])
+    assert listed[0].first_lsn > 1
+    monkeypatch.setattr(verify, "log_files", lambda files: next(before, listed))
+    assert _verdict(store).damage == []
     store.close()
