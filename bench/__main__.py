@@ -14,6 +14,8 @@ from pathlib import Path
 from bench import (
     bulk_puts,
     cold,
+    ingest_backfill,
+    ingest_live,
     machine,
     memory,
     read_history,
@@ -36,6 +38,8 @@ MEASUREMENTS: dict[str, Callable[[Session], Iterator[Figure]]] = {
     "start": start.run,
     "memory": memory.run,
     "cold": cold.run,
+    "ingest_backfill": ingest_backfill.run,
+    "ingest_live": ingest_live.run,
 }
 _RESULTS = Path(__file__).parent / "RESULTS.md"
 

@@ -31,7 +31,7 @@ _FAST = {"enableRateLimit": False}
 def run(session: Session) -> Iterator[Figure]:
     for kind in ("candles", "trades"):
         for series in (1, 20):
-            rows = session.pick(200_000, 40_000) // series
+            rows = session.pick(100_000, 40_000) // series
             yield _against_bare(session, kind, series, rows)
 
 
@@ -44,7 +44,7 @@ def _against_bare(session: Session, kind: str, series: int, rows: int) -> Figure
         server.client() as db,
     ):
         taken = interleaved(
-            session.pick(7, 3),
+            session.pick(5, 3),
             {
                 "bare": lambda: asyncio.run(_loops(exchange.uri, series, rows, bare)),
                 "ours": lambda: _ours(db, exchange.uri, kind, series, rows),

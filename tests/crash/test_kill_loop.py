@@ -38,6 +38,7 @@ def _configuration(rng: random.Random) -> str:
     )
 
 
+@pytest.mark.long
 def test_killed_servers_keep_what_they_acknowledged_and_nothing_else(
     tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

@@ -128,6 +128,7 @@ def _record(tape: Tape, dataset: str, name: str) -> pl.DataFrame:
     return frame
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "name",
     [
