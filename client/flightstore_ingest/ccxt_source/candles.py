@@ -64,7 +64,10 @@ class CandleHistory:
             whole = until - since <= NEVER_CUT * step
             low = at if whole or bars[0] is not fresh[0] else first
             high = min(max(last + step, until if whole else 0), end)
-            yield _page(fresh, low, high)
+            page = _page(fresh, low, high)
+            # A thousand lists for each series would be walked by every garbage collection.
+            del bars, fresh
+            yield page
             async for page in self._before(series, at, low):
                 yield page
             at, known = high, last

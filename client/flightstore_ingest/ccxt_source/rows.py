@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from flightstore_ingest.errors import Garbage
 from flightstore_proto.timerange import to_ns
@@ -27,14 +29,18 @@ Twins = Counter[tuple[Any, ...]]
 
 def candles(bars: Sequence[Sequence[Any]]) -> pa.Table:
     """Bars as ccxt gives them: [ms, open, high, low, close, volume]."""
+    width = 1 + len(_CANDLE_NAMES)
     try:
-        columns = list(zip(*bars, strict=True)) if bars else [()] * 6
-        ts = pa.array(columns[0], pa.int64())
-        values = [pa.array(column, pa.float64()) for column in columns[1:6]]
-        stamps = ts.cast(pa.timestamp("ms", "UTC")).cast(_NS)
-    except (pa.ArrowException, ValueError, TypeError, IndexError) as error:
+        if any(len(bar) != width for bar in bars):
+            raise ValueError(f"a bar has {width} values")
+        # All numbers as one array and then apart: half the time of six columns made of lists.
+        values = pa.array(list(chain.from_iterable(bars)), pa.float64())
+        lists = pa.FixedSizeListArray.from_arrays(values, width)
+        ms, *prices = (pc.list_element(lists, at) for at in range(width))
+        stamps = ms.cast(pa.int64()).cast(pa.timestamp("ms", "UTC")).cast(_NS)
+    except (pa.ArrowException, ValueError, TypeError) as error:
         raise Garbage(f"The exchange sent bars that cannot be read: {error}.") from error
-    return pa.table([stamps, *values], names=["ts", *_CANDLE_NAMES])
+    return pa.table([stamps, *prices], names=["ts", *_CANDLE_NAMES])
 
 
 def trades(
