@@ -35,7 +35,7 @@ HOUR = 3_600 * 10**9
 DAY = 24 * HOUR
 BEGIN = 1_700_006_400 * 10**9  # 2023-11-15 00:00 UTC
 BEFORE = 6 * HOUR  # history that is there when the day begins
-SPEED = 800.0
+SPEED = 600.0
 FAULT_SECONDS = 2.0
 END_SECONDS = 90.0
 SYMBOLS = ("BTC/USDT", "ETH/USDT")
@@ -164,6 +164,7 @@ def test_a_day_of_faults_and_kills_leaves_the_store_equal_to_the_exchange(
                     _series(), [t for t in tapes for _ in range(2)], strict=True
                 ):
                     _assert_equal(db, name, dataset, symbol, timeframe, tape)
+            ingest.wait_until_at_work()  # the last kill may have been a moment ago
             assert ingest.terminate() == 0, ingest.log()[-4000:]
     finally:
         ingest.kill()

@@ -6,8 +6,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from time import monotonic
 
+START_SECONDS = 60
 STOP_SECONDS = 30
 
 
@@ -18,6 +21,7 @@ class IngestProcess:
         self._config = config
         self._log = config.with_suffix(".log")
         self._process: subprocess.Popen[bytes] | None = None
+        self._begun = 0  # where in the log the latest start begins
 
     @property
     def pid(self) -> int:
@@ -33,7 +37,15 @@ class IngestProcess:
         command = [sys.executable, "-m", "flightstore", "ingest", "run", str(self._config)]
         environment = {k: v for k, v in os.environ.items() if not k.startswith("FLIGHTSTORE_")}
         with self._log.open("ab") as log:
+            self._begun = log.tell()
             self._process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+
+    def wait_until_at_work(self) -> None:
+        """Wait until it has found its series; before that, a signal just ends it."""
+        deadline = monotonic() + START_SECONDS
+        while b" keeping " not in self._log.read_bytes()[self._begun :]:
+            assert monotonic() < deadline, self.log()[-4000:]
+            threading.Event().wait(0.05)
 
     def running(self) -> bool:
         """Whether it is still there: it ends only when told to."""

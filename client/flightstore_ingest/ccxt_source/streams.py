@@ -106,7 +106,8 @@ class Stream:
 async def live_trades(exchange: Exchange, series: Series) -> AsyncGenerator[Page, None]:
     """Trades as they come; an empty page where some may have been lost."""
     profile = exchange.profile
-    stream = Stream(exchange, "watch_trades", series.symbol, None, None, profile.watch_trade_params)
+    params = dict(profile.watch_trade_params)  # ccxt adds keys of its own
+    stream = Stream(exchange, "watch_trades", series.symbol, None, None, params)
     claims, twins = Claims(), rows.Twins()
     try:
         while True:
