@@ -14,14 +14,12 @@ from contextlib import aclosing, suppress
 from flightstore_ingest.errors import Beyond
 from flightstore_ingest.gate import checked
 from flightstore_ingest.keeper import Keeper
-from flightstore_ingest.pace import SECOND_NS, Backoff, is_final
+from flightstore_ingest.pace import Backoff, is_final
 from flightstore_ingest.source import CANDLES, Page
-from flightstore_proto import timeframe as timeframes
 from flightstore_proto.errors import FlightstoreError
+from flightstore_proto.timeframe import DAY_NS, SECOND_NS
 
 log = logging.getLogger(__name__)
-
-DAY_NS = 86_400 * SECOND_NS
 
 
 class Follower:
@@ -145,7 +143,7 @@ class Follower:
         keeper, now = self._keeper, self._keeper.source.now()
         if keeper.series.dataset != CANDLES:
             return self._boundary
-        step, edge = timeframes.parse(keeper.series.timeframe).step_ns, keeper.edge()
+        step, edge = keeper.series.step_ns, keeper.edge()
         again = edge - keeper.pace.recheck_bars * step
         if now - self._deep_at > keeper.pace.deep_recheck * SECOND_NS:
             self._deep_at = now
@@ -158,10 +156,8 @@ class Follower:
         """A stream that says nothing while the history goes on has stalled: it is started anew."""
         keeper = self._keeper
         newest = keeper.progress.last_ts or 0
-        frame = keeper.series.timeframe
-        step = timeframes.parse(frame).step_ns if frame else 0
         # The newest bar may be on its way: a stream that lacks the one before as well is late.
-        late = keeper.edge() - 2 * step - int(keeper.pace.trade_grace * SECOND_NS)
+        late = keeper.edge() - 2 * keeper.series.step_ns - int(keeper.pace.trade_grace * SECOND_NS)
         if newest_live and newest_live == self._newest_live < min(newest, late):
             log.warning("%s: its stream has stalled; starting it anew", keeper.series)
             self._restart.set()

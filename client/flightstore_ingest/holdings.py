@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import Any
-
-import polars as pl
 
 import flightstore as fs
 from flightstore_ingest.source import TRADES, Anchor, Series
@@ -56,12 +53,3 @@ async def anchor(client: fs.Client, series: Series, start: int) -> Anchor | None
         return None
     ts = rows.get_column("ts").dt.epoch("ns")[0]
     return Anchor(ts, rows.get_column("id")[0] if "id" in rows.columns else "")
-
-
-async def metadata(client: fs.Client, series: Series) -> dict[str, str]:
-    """The texts stored with the series; empty for one that is not stored yet."""
-    listed: Any = await asyncio.to_thread(
-        client.series, series.instrument, dataset=series.dataset, timeframe=series.timeframe or None
-    )
-    exact = listed.filter(pl.col("timeframe") == series.timeframe)
-    return dict(json.loads(exact.get_column("metadata")[0])) if exact.height else {}

@@ -17,7 +17,7 @@ import flightstore as fs
 from flightstore_ingest import holdings
 from flightstore_ingest.errors import Beyond, Blocked, Garbage, Refused
 from flightstore_ingest.gate import checked
-from flightstore_ingest.pace import SECOND_NS, Backoff, Pace, is_final
+from flightstore_ingest.pace import Backoff, Pace, is_final
 from flightstore_ingest.progress import Progress
 from flightstore_ingest.sink import Sink, StoreDown
 from flightstore_ingest.source import CANDLES, Listing, Page, Series, Source
@@ -27,6 +27,7 @@ from flightstore_proto.errors import FlightstoreError
 from flightstore_proto.intervals import Interval, IntervalSet
 from flightstore_proto.metadata import LISTED, LISTED_PROOF, WANTED_FROM
 from flightstore_proto.schemas import BUILT_IN
+from flightstore_proto.timeframe import SECOND_NS
 from flightstore_proto.timerange import format_ns
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from flightstore_ingest.errors import Blocked, Busy, SourceError
 from flightstore_proto.errors import FlightstoreError
 
-SECOND_NS = 1_000_000_000
 CANDLE_GRACE_SECONDS = 3.0
 
 

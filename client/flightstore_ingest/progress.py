@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from flightstore_ingest.source import Series
 
@@ -24,7 +24,6 @@ class Progress:
     live: bool = False
     rows_live: int = 0
     repairs: int = 0
-    refused: list[str] = field(default_factory=list)
 
     @property
     def share(self) -> float:

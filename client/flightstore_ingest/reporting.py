@@ -16,7 +16,6 @@ import flightstore as fs
 from flightstore_ingest.progress import Progress
 from flightstore_ingest.service import Feed
 from flightstore_ingest.source import Series
-from flightstore_proto import timeframe as timeframes
 from flightstore_proto.errors import FlightstoreError
 from flightstore_proto.metadata import ENDED, ERROR, ERROR_AT, REQUESTS, WANTED_FROM
 from flightstore_proto.timerange import format_ns, to_ns
@@ -136,8 +135,7 @@ def _goes_well(progress: Progress) -> bool:
 
 def _end_of_row(series: Series, ts: int) -> int:
     """The first ns after the row at `ts`."""
-    step = timeframes.parse(series.timeframe).step_ns if series.timeframe else 0
-    return ts + max(step, 1)
+    return ts + max(series.step_ns, 1)
 
 
 def _number(text: str | None) -> int:

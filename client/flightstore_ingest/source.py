@@ -16,6 +16,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from flightstore_proto import timeframe as timeframes
 from flightstore_proto.schemas import BUILT_IN
 
 CANDLES, TRADES = "candles", "trades"
@@ -34,6 +35,11 @@ class Series:
     def symbol(self) -> str:
         """The instrument without its exchange."""
         return self.instrument.partition(":")[2]
+
+    @property
+    def step_ns(self) -> int:
+        """Nanoseconds from one bar to the next; 0 for trades, and bars of months."""
+        return timeframes.parse(self.timeframe).step_ns if self.timeframe else 0
 
     def __str__(self) -> str:
         return f"{self.instrument} {self.timeframe or self.dataset}"

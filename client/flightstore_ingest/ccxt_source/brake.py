@@ -12,7 +12,8 @@ import re
 from collections.abc import Mapping
 from time import monotonic
 
-from flightstore_ingest.ccxt_source.clock import SECOND_NS, ExchangeClock, from_header
+from flightstore_ingest.ccxt_source.clock import ExchangeClock, from_header
+from flightstore_proto.timeframe import SECOND_NS
 
 # Binance: requests weigh differently, and what an address may spend a minute differs by market.
 # https://developers.binance.com/docs/binance-spot-api-docs/rest-api/limits

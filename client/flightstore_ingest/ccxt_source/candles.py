@@ -19,12 +19,11 @@ from flightstore_ingest.ccxt_source.exchange import Exchange
 from flightstore_ingest.errors import Beyond
 from flightstore_ingest.source import CANDLES, Page, Series
 from flightstore_proto import intervals
-from flightstore_proto import timeframe as timeframes
 from flightstore_proto.intervals import EMPTY
+from flightstore_proto.timeframe import DAY_NS
 from flightstore_proto.timerange import format_ns
 
 MS = 1_000_000
-DAY_NS = 86_400_000 * MS
 # A window of so few bars is never cut: the smallest page of candles ccxt knows of is 100.
 NEVER_CUT = 20
 # After so many windows without a bar, one request for daily bars looks further ahead.
@@ -46,7 +45,7 @@ class CandleHistory:
         self, series: Series, start: int, end: int, known: int | None = None
     ) -> AsyncGenerator[Page, None]:
         """Bars in [start, end) ns, both on the grid. `known` is the ns of the last bar before."""
-        step = timeframes.parse(series.timeframe).step_ns
+        step = series.step_ns
         at, silent = start, 0
         while at < end:
             since, until = self._next_window(series, at, end, known)
@@ -112,7 +111,7 @@ class CandleHistory:
         if series.timeframe not in self._exchange.api.timeframes:
             return False
         newest = await self.newest(series)
-        length = self._exchange.candle_page(series) * timeframes.parse(series.timeframe).step_ns
+        length = self._exchange.candle_page(series) * series.step_ns
         for pages in _PAGES_BACK if newest else ():
             first = newest[0][0] * MS
             low = first - pages * length
@@ -125,7 +124,7 @@ class CandleHistory:
 
         A bar at `end` is known, and asked for once more: no true answer is empty then.
         """
-        step = timeframes.parse(series.timeframe).step_ns
+        step = series.step_ns
         while start < end:
             bars = await self._asked(series, start, end + step, end + step, (start, end))
             older = [bar for bar in bars if bar[0] * MS < end]
@@ -135,7 +134,7 @@ class CandleHistory:
 
     def _next_window(self, series: Series, at: int, end: int, known: int | None) -> tuple[int, int]:
         """What to ask for to go on at `at`: from a known bar on, if that is not too far back."""
-        step = timeframes.parse(series.timeframe).step_ns
+        step = series.step_ns
         length = self._exchange.candle_page(series) * step
         since = known if known is not None and 0 <= at - known <= length // 2 else at
         return since, min(since + length, end)
@@ -150,13 +149,13 @@ class CandleHistory:
         bars = await self._once(series, start, end, upto)
         if any(new[0] <= bar[0] * MS < new[1] for bar in bars):
             return bars
-        step = timeframes.parse(series.timeframe).step_ns
+        step = series.step_ns
         if bars and end - start <= NEVER_CUT * step:
             return bars  # the bar that is known is there, and there was hardly a page before
         return await self._once(series, start, end, upto)
 
     async def _once(self, series: Series, start: int, end: int, upto: int) -> Bars:
-        step = timeframes.parse(series.timeframe).step_ns
+        step = series.step_ns
         limit = min(-(-(end - start) // step), self._exchange.candle_page(series))
         bars = await self._exchange.call(
             "fetch_ohlcv",

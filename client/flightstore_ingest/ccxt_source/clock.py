@@ -11,7 +11,8 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from time import monotonic_ns, time_ns
 
-SECOND_NS = 1_000_000_000
+from flightstore_proto.timeframe import SECOND_NS
+
 # A `Date` header names a whole second: the clock behind it is on average half a second further.
 _HALF_SECOND_NS = SECOND_NS // 2
 

@@ -10,9 +10,8 @@ from __future__ import annotations
 from flightstore_ingest.ccxt_source.candles import CandleHistory
 from flightstore_ingest.ccxt_source.exchange import Exchange
 from flightstore_ingest.source import CANDLES, Listing, Series
+from flightstore_proto.timeframe import DAY_NS
 from flightstore_proto.timerange import format_ns
-
-DAY_NS = 86_400_000_000_000
 
 
 async def listed(

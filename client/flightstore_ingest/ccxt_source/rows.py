@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flightstore_ingest.errors import Garbage
+from flightstore_proto.timeframe import SECOND_NS
 from flightstore_proto.timerange import to_ns
 
 _NS = pa.timestamp("ns", "UTC")
@@ -21,7 +22,6 @@ _CANDLE_NAMES = ("open", "high", "low", "close", "volume")
 _SIDES: dict[Any, int] = {"buy": 1, "sell": -1}
 _MS_DIGITS = 3  # of a second: what ccxt's own times have
 MS = 1_000_000
-SECOND_NS = 1_000_000_000
 
 # How often trades without an id have been seen that are the same in everything.
 Twins = Counter[tuple[Any, ...]]

@@ -18,8 +18,8 @@ from flightstore_ingest.ccxt_source.trades import trade_pages
 from flightstore_ingest.pace import CANDLE_GRACE_SECONDS
 from flightstore_ingest.source import CANDLES, TRADES, Anchor, Found, Listing, Page, Series
 from flightstore_proto import timeframe as timeframes
+from flightstore_proto.timeframe import SECOND_NS
 
-SECOND_NS = 1_000_000_000
 POLL_SECONDS = 10.0
 
 

@@ -22,12 +22,10 @@ from flightstore_ingest.ccxt_source.exchange import Exchange
 from flightstore_ingest.errors import Blocked, Ended, Refused, SourceError
 from flightstore_ingest.pace import Backoff
 from flightstore_ingest.source import CANDLES, TRADES, Page, Series
-from flightstore_proto import timeframe as timeframes
 
 log = logging.getLogger(__name__)
 
 MS = 1_000_000
-SECOND_NS = 1_000_000_000
 LOOK_SECONDS = 0.25  # a look at the cache even if nobody woke us: bars close in silence
 LINGER_SECONDS = 0.08  # what comes within it, after a look that found something, travels together
 SILENCE_SECONDS = 60.0  # every exchange sends heartbeats more often than this
@@ -131,7 +129,7 @@ async def live_candles(
     exchange: Exchange, series: Series, grace_ns: int
 ) -> AsyncGenerator[Page, None]:
     """Bars once they are closed by the exchange's clock; an empty page where some may be lost."""
-    step = timeframes.parse(series.timeframe).step_ns
+    step = series.step_ns
     stream = Stream(exchange, "watch_ohlcv", series.symbol, series.timeframe)
     written = exchange.clock.now() - step
     try:

@@ -12,11 +12,11 @@ from flightstore_ingest.cli.measures import Measure, Measures, duration, total
 from flightstore_ingest.cli.session import Session, first_of, said_by_hand, session, until_signal
 from flightstore_ingest.config import Config
 from flightstore_ingest.errors import SourceError
-from flightstore_ingest.pace import SECOND_NS
 from flightstore_ingest.service import Feed
 from flightstore_proto import intervals
 from flightstore_proto.errors import ConfigError
 from flightstore_proto.intervals import IntervalSet
+from flightstore_proto.timeframe import SECOND_NS
 from flightstore_proto.timerange import format_ns, to_ns
 
 FAILED = 1

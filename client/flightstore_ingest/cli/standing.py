@@ -21,11 +21,10 @@ from flightstore_ingest.cli.measures import duration
 from flightstore_ingest.cli.session import address
 from flightstore_ingest.config import Config, StoreSection
 from flightstore_ingest.holdings import covered
-from flightstore_ingest.pace import SECOND_NS
 from flightstore_ingest.source import Series
 from flightstore_proto import intervals
-from flightstore_proto import timeframe as timeframes
 from flightstore_proto.metadata import ENDED, ERROR, ERROR_AT, REQUESTS, WANTED_FROM
+from flightstore_proto.timeframe import SECOND_NS
 from flightstore_proto.timerange import to_ns
 
 
@@ -145,8 +144,7 @@ def _standing(
 def _end_of_last(series: Series, row: dict[str, Any]) -> int:
     if row["end"] is None:
         return 0
-    step = timeframes.parse(series.timeframe).step_ns if series.timeframe else 0
-    return to_ns(row["end"]) + step
+    return to_ns(row["end"]) + series.step_ns
 
 
 def _nothing_yet(series: Series) -> Standing:

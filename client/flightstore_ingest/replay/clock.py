@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from time import monotonic_ns
 
-SECOND_NS = 1_000_000_000
+from flightstore_proto.timeframe import SECOND_NS
+
 # Rows that are due within this many real seconds travel together.
 TICK_SECONDS = 0.01
 

@@ -26,9 +26,9 @@ from flightstore_ingest.source import CANDLES, Series
 from flightstore_proto import timeframe as timeframes
 from flightstore_proto.errors import BadRequest
 from flightstore_proto.schemas import BATCH_ROWS_MAX, BUILT_IN
+from flightstore_proto.timeframe import SECOND_NS
 
 TIMEFRAME_ROWS = 1_000_000  # of which the shortest distance is the timeframe
-_SECOND_NS = 1_000_000_000
 _UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 
 
@@ -122,8 +122,8 @@ def _timeframe(rows: pa.Table) -> str:
     for text in timeframes.COMMON:
         if shortest is not None and timeframes.parse(text).step_ns == shortest:
             return text
-    if isinstance(shortest, int) and shortest % _SECOND_NS == 0:
-        seconds = shortest // _SECOND_NS
+    if isinstance(shortest, int) and shortest % SECOND_NS == 0:
+        seconds = shortest // SECOND_NS
         unit = next(unit for unit, length in _UNITS.items() if seconds % length == 0)
         return timeframes.parse(f"{seconds // _UNITS[unit]}{unit}").text
     raise BadRequest('The timeframe of its bars cannot be told: say timeframe = "1m".')

@@ -10,17 +10,16 @@ from typing import Any
 
 from flightstore_ingest.errors import Ended, Refused
 from flightstore_ingest.replay import reading, settings
-from flightstore_ingest.replay.clock import SECOND_NS, ReplayClock
+from flightstore_ingest.replay.clock import ReplayClock
 from flightstore_ingest.replay.recording import Recording
 from flightstore_ingest.source import Anchor, Found, Listing, Page, Series, Source
 from flightstore_proto.errors import did_you_mean, near
 from flightstore_proto.instrument import is_pattern
 from flightstore_proto.metadata import SOURCE
+from flightstore_proto.timeframe import DAY_NS
 from flightstore_proto.timerange import format_ns, to_ns
 
 log = logging.getLogger(__name__)
-
-DAY_NS = 86_400 * SECOND_NS
 
 
 class ReplaySource(Source):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 
-SECOND_NS = 1_000_000_000
 MILLISECOND_NS = 1_000_000
 
 

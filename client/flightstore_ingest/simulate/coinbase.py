@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from flightstore_ingest.simulate import coinbase_ws
-from flightstore_ingest.simulate.clock import SECOND_NS
 from flightstore_ingest.simulate.columns import Bar, Trade
 from flightstore_ingest.simulate.tape import Market, Tape
 from flightstore_ingest.simulate.wire import (
@@ -24,6 +23,7 @@ from flightstore_ingest.simulate.wire import (
     counted_in,
 )
 from flightstore_ingest.simulate.written import from_rfc3339, plain, rfc3339
+from flightstore_proto.timeframe import SECOND_NS
 
 CANDLE_PAGE = 300
 TRADE_PAGE = 1000

@@ -12,7 +12,7 @@ from typing import Any
 from aiohttp import web
 
 from flightstore_ingest.simulate.answering import send
-from flightstore_ingest.simulate.clock import SECOND_NS, Clock
+from flightstore_ingest.simulate.clock import Clock
 from flightstore_ingest.simulate.faults import REST_KINDS, ROW_FAULTS, Fault, Faults
 from flightstore_ingest.simulate.limits import Limit
 from flightstore_ingest.simulate.requests import Request, RequestLog
@@ -21,6 +21,7 @@ from flightstore_ingest.simulate.spoiling import PROXY_PAGE, spoiled
 from flightstore_ingest.simulate.tape import Market, Tape
 from flightstore_ingest.simulate.wire import Asked, Reply, Route, Wire
 from flightstore_ingest.simulate.wires import wire_of
+from flightstore_proto.timeframe import SECOND_NS
 
 _COMPACT = (",", ":")
 # Query values, of whatever exchange, that tell one page from the next.

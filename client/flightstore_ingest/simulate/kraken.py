@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flightstore_ingest.simulate import kraken_ws
-from flightstore_ingest.simulate.clock import SECOND_NS
 from flightstore_ingest.simulate.columns import Bar, Trade
 from flightstore_ingest.simulate.kraken_names import (
     alternative,
@@ -33,6 +32,7 @@ from flightstore_ingest.simulate.wire import (
     counted_in,
 )
 from flightstore_ingest.simulate.written import rfc3339
+from flightstore_proto.timeframe import SECOND_NS
 
 CANDLE_PAGE = 721
 TRADE_PAGE = 1000

@@ -11,7 +11,7 @@ from typing import Any
 
 from flightstore_ingest.simulate import okx_ws
 from flightstore_ingest.simulate.candles import grid, open_time
-from flightstore_ingest.simulate.clock import MILLISECOND_NS, SECOND_NS
+from flightstore_ingest.simulate.clock import MILLISECOND_NS
 from flightstore_ingest.simulate.columns import Bar, Trade
 from flightstore_ingest.simulate.okx_rows import BARS, candle_row, price_digits, trade_row
 from flightstore_ingest.simulate.tape import END_OF_TIME, Market, Tape
@@ -27,6 +27,7 @@ from flightstore_ingest.simulate.wire import (
     counted_in,
 )
 from flightstore_ingest.simulate.written import plain
+from flightstore_proto.timeframe import SECOND_NS
 
 # /market/candles knows this many bars; older ones are at /market/history-candles.
 RECENT_BARS = 1440

@@ -15,9 +15,10 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.feather
 
-from flightstore_ingest.simulate.clock import MILLISECOND_NS, SECOND_NS
+from flightstore_ingest.simulate.clock import MILLISECOND_NS
 from flightstore_ingest.simulate.columns import Bar, BarColumns, Trade
 from flightstore_ingest.simulate.tape import Market, Tape
+from flightstore_proto.timeframe import SECOND_NS
 
 # What a Bar holds beyond open, high, low, close and volume.
 NOT_RECORDED = Bar(0, 0.0, 0.0, 0.0, 0.0, 0.0)[6:]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator
 
-from flightstore_ingest.simulate.clock import MILLISECOND_NS, SECOND_NS
+from flightstore_ingest.simulate.clock import MILLISECOND_NS
 from flightstore_ingest.simulate.columns import Trade
 from flightstore_ingest.simulate.tape import Market, Tape
+from flightstore_proto.timeframe import SECOND_NS
 
 MINUTE_NS = 60 * SECOND_NS
 

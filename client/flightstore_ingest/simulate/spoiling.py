@@ -6,10 +6,9 @@ import copy
 import json
 from typing import Any
 
-from flightstore_ingest.simulate.clock import SECOND_NS
 from flightstore_ingest.simulate.wire import Layout, Reply
+from flightstore_proto.timeframe import DAY_NS, SECOND_NS
 
-DAY_NS = 86_400 * SECOND_NS
 # On no bar's grid, not even that of one second.
 OFF_GRID_NS = 7 * SECOND_NS + 123_000_000
 

@@ -26,7 +26,6 @@ from flightstore_proto.schemas import CANDLES, TRADES
 from flightstore_proto.timeframe import Timeframe
 
 END_OF_TIME = 2**63 - 1
-QUIET_RULES = ("omitted", "flat", "zero")
 
 
 @dataclass(frozen=True, slots=True)

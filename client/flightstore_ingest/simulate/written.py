@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from flightstore_ingest.simulate.clock import SECOND_NS
+from flightstore_proto.timeframe import SECOND_NS
 
 MINUTE_NS = 60 * SECOND_NS
 

@@ -12,9 +12,8 @@ from collections.abc import AsyncGenerator
 from flightstore_ingest.ccxt_source.trades.asking import MS, Trade, TradeQuery, ns
 from flightstore_ingest.errors import Beyond
 from flightstore_ingest.source import Anchor, Page
+from flightstore_proto.timeframe import SECOND_NS
 from flightstore_proto.timerange import format_ns
-
-SECOND_NS = 1_000 * MS
 
 
 async def pages_back_in_time(

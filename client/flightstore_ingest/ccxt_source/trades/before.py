@@ -19,9 +19,8 @@ from flightstore_ingest.ccxt_source.trades.asking import (
 )
 from flightstore_ingest.errors import Beyond
 from flightstore_ingest.source import Anchor, Page
+from flightstore_proto.timeframe import DAY_NS
 from flightstore_proto.timerange import format_ns
-
-DAY_NS = 86_400_000 * MS
 
 
 async def pages_before(
