@@ -12,12 +12,17 @@
     │   ├── UnknownAction          the server has no such action
     │   ├── SchemaMismatch         columns or types differ from the dataset's
     │   ├── InvalidRows            rows that cannot be true: off the grid, NaN price, high below low
-    │   └── CommitMismatch         a put whose commit does not match what was sent
+    │   ├── CommitMismatch         a put whose commit does not match what was sent
+    │   ├── DerivedSeries          a write to a series that a rule keeps
+    │   ├── RuleConflict           a rule for series that were written, or that another rule keeps
+    │   └── UnknownRule            no such rule
     ├── MissingCoverage            strict read of a range that is not known complete
     ├── PartialRead                a read of many series of which some could not be served
     ├── Corrupt                    stored bytes do not match their checksum; names file and offset
     ├── Poisoned                   a write or fsync failed; the server reads on, restart it to write
+    ├── ReadOnly                   the server is a replica; write to its primary, or promote it
     ├── Overloaded                 a configured limit is reached; names the limit
+    ├── Lagged                     a position that the log no longer reaches; says what it does
     ├── Unauthorized               no valid token, or not this role
     ├── Unavailable                no server there, or it is going away
     ├── DeadlineExceeded           the call took longer than its deadline
@@ -95,6 +100,18 @@ class CommitMismatch(BadRequest):
     code = "commit_mismatch"
 
 
+class DerivedSeries(BadRequest):
+    code = "derived_series"
+
+
+class RuleConflict(BadRequest):
+    code = "rule_conflict"
+
+
+class UnknownRule(BadRequest):
+    code = "unknown_rule"
+
+
 class MissingCoverage(FlightstoreError):
     code = "missing_coverage"
 
@@ -111,8 +128,16 @@ class Poisoned(FlightstoreError):
     code = "poisoned"
 
 
+class ReadOnly(FlightstoreError):
+    code = "read_only"
+
+
 class Overloaded(FlightstoreError):
     code = "overloaded"
+
+
+class Lagged(FlightstoreError):
+    code = "lagged"
 
 
 class Unauthorized(FlightstoreError):

@@ -25,17 +25,25 @@ class TimeRange(_message.Message):
     def __init__(self, start: _Optional[int] = ..., end: _Optional[int] = ...) -> None: ...
 
 class Ticket(_message.Message):
-    __slots__ = ("read", "catalog", "gaps")
+    __slots__ = ("read", "catalog", "gaps", "subscribe", "replicate", "copy", "segment")
     READ_FIELD_NUMBER: _ClassVar[int]
     CATALOG_FIELD_NUMBER: _ClassVar[int]
     GAPS_FIELD_NUMBER: _ClassVar[int]
+    SUBSCRIBE_FIELD_NUMBER: _ClassVar[int]
+    REPLICATE_FIELD_NUMBER: _ClassVar[int]
+    COPY_FIELD_NUMBER: _ClassVar[int]
+    SEGMENT_FIELD_NUMBER: _ClassVar[int]
     read: ReadRequest
     catalog: CatalogRequest
     gaps: GapsRequest
-    def __init__(self, read: _Optional[_Union[ReadRequest, _Mapping]] = ..., catalog: _Optional[_Union[CatalogRequest, _Mapping]] = ..., gaps: _Optional[_Union[GapsRequest, _Mapping]] = ...) -> None: ...
+    subscribe: SubscribeRequest
+    replicate: ReplicateRequest
+    copy: CopyRequest
+    segment: SegmentRequest
+    def __init__(self, read: _Optional[_Union[ReadRequest, _Mapping]] = ..., catalog: _Optional[_Union[CatalogRequest, _Mapping]] = ..., gaps: _Optional[_Union[GapsRequest, _Mapping]] = ..., subscribe: _Optional[_Union[SubscribeRequest, _Mapping]] = ..., replicate: _Optional[_Union[ReplicateRequest, _Mapping]] = ..., copy: _Optional[_Union[CopyRequest, _Mapping]] = ..., segment: _Optional[_Union[SegmentRequest, _Mapping]] = ...) -> None: ...
 
 class ReadRequest(_message.Message):
-    __slots__ = ("dataset", "instruments", "timeframe", "range", "columns", "limit", "tail", "snapshot", "identity", "strict")
+    __slots__ = ("dataset", "instruments", "timeframe", "range", "columns", "limit", "tail", "snapshot", "identity", "strict", "closed")
     class Identity(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         IDENTITY_AUTO: _ClassVar[ReadRequest.Identity]
@@ -54,6 +62,7 @@ class ReadRequest(_message.Message):
     SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
     IDENTITY_FIELD_NUMBER: _ClassVar[int]
     STRICT_FIELD_NUMBER: _ClassVar[int]
+    CLOSED_FIELD_NUMBER: _ClassVar[int]
     dataset: str
     instruments: _containers.RepeatedScalarFieldContainer[str]
     timeframe: str
@@ -64,7 +73,8 @@ class ReadRequest(_message.Message):
     snapshot: str
     identity: ReadRequest.Identity
     strict: bool
-    def __init__(self, dataset: _Optional[str] = ..., instruments: _Optional[_Iterable[str]] = ..., timeframe: _Optional[str] = ..., range: _Optional[_Union[TimeRange, _Mapping]] = ..., columns: _Optional[_Iterable[str]] = ..., limit: _Optional[int] = ..., tail: _Optional[int] = ..., snapshot: _Optional[str] = ..., identity: _Optional[_Union[ReadRequest.Identity, str]] = ..., strict: bool = ...) -> None: ...
+    closed: bool
+    def __init__(self, dataset: _Optional[str] = ..., instruments: _Optional[_Iterable[str]] = ..., timeframe: _Optional[str] = ..., range: _Optional[_Union[TimeRange, _Mapping]] = ..., columns: _Optional[_Iterable[str]] = ..., limit: _Optional[int] = ..., tail: _Optional[int] = ..., snapshot: _Optional[str] = ..., identity: _Optional[_Union[ReadRequest.Identity, str]] = ..., strict: bool = ..., closed: bool = ...) -> None: ...
 
 class StreamSeries(_message.Message):
     __slots__ = ("series", "problems", "dataset", "timeframe")
@@ -133,6 +143,92 @@ class GapsRequest(_message.Message):
     snapshot: str
     confirmed: bool
     def __init__(self, series: _Optional[_Union[Series, _Mapping]] = ..., range: _Optional[_Union[TimeRange, _Mapping]] = ..., snapshot: _Optional[str] = ..., confirmed: bool = ...) -> None: ...
+
+class SubscribeRequest(_message.Message):
+    __slots__ = ("dataset", "instruments", "timeframe", "columns", "start", "after_lsn", "closed", "delivered")
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    INSTRUMENTS_FIELD_NUMBER: _ClassVar[int]
+    TIMEFRAME_FIELD_NUMBER: _ClassVar[int]
+    COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    AFTER_LSN_FIELD_NUMBER: _ClassVar[int]
+    CLOSED_FIELD_NUMBER: _ClassVar[int]
+    DELIVERED_FIELD_NUMBER: _ClassVar[int]
+    dataset: str
+    instruments: _containers.RepeatedScalarFieldContainer[str]
+    timeframe: str
+    columns: _containers.RepeatedScalarFieldContainer[str]
+    start: int
+    after_lsn: int
+    closed: bool
+    delivered: HistoryPosition
+    def __init__(self, dataset: _Optional[str] = ..., instruments: _Optional[_Iterable[str]] = ..., timeframe: _Optional[str] = ..., columns: _Optional[_Iterable[str]] = ..., start: _Optional[int] = ..., after_lsn: _Optional[int] = ..., closed: bool = ..., delivered: _Optional[_Union[HistoryPosition, _Mapping]] = ...) -> None: ...
+
+class HistoryPosition(_message.Message):
+    __slots__ = ("instrument", "ts", "rows")
+    INSTRUMENT_FIELD_NUMBER: _ClassVar[int]
+    TS_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    instrument: str
+    ts: int
+    rows: int
+    def __init__(self, instrument: _Optional[str] = ..., ts: _Optional[int] = ..., rows: _Optional[int] = ...) -> None: ...
+
+class LiveBatch(_message.Message):
+    __slots__ = ("lsn", "history", "instruments", "series", "rows", "deletes")
+    LSN_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
+    INSTRUMENTS_FIELD_NUMBER: _ClassVar[int]
+    SERIES_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    DELETES_FIELD_NUMBER: _ClassVar[int]
+    lsn: int
+    history: bool
+    instruments: _containers.RepeatedScalarFieldContainer[str]
+    series: _containers.RepeatedScalarFieldContainer[int]
+    rows: _containers.RepeatedScalarFieldContainer[int]
+    deletes: _containers.RepeatedCompositeFieldContainer[LiveDelete]
+    def __init__(self, lsn: _Optional[int] = ..., history: bool = ..., instruments: _Optional[_Iterable[str]] = ..., series: _Optional[_Iterable[int]] = ..., rows: _Optional[_Iterable[int]] = ..., deletes: _Optional[_Iterable[_Union[LiveDelete, _Mapping]]] = ...) -> None: ...
+
+class LiveDelete(_message.Message):
+    __slots__ = ("series", "range")
+    SERIES_FIELD_NUMBER: _ClassVar[int]
+    RANGE_FIELD_NUMBER: _ClassVar[int]
+    series: int
+    range: TimeRange
+    def __init__(self, series: _Optional[int] = ..., range: _Optional[_Union[TimeRange, _Mapping]] = ...) -> None: ...
+
+class CopyRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class CopyHeader(_message.Message):
+    __slots__ = ("lsn", "files", "bytes")
+    LSN_FIELD_NUMBER: _ClassVar[int]
+    FILES_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    lsn: int
+    files: int
+    bytes: int
+    def __init__(self, lsn: _Optional[int] = ..., files: _Optional[int] = ..., bytes: _Optional[int] = ...) -> None: ...
+
+class ReplicateRequest(_message.Message):
+    __slots__ = ("after_lsn",)
+    AFTER_LSN_FIELD_NUMBER: _ClassVar[int]
+    after_lsn: int
+    def __init__(self, after_lsn: _Optional[int] = ...) -> None: ...
+
+class ReplicaBatch(_message.Message):
+    __slots__ = ("last_lsn",)
+    LAST_LSN_FIELD_NUMBER: _ClassVar[int]
+    last_lsn: int
+    def __init__(self, last_lsn: _Optional[int] = ...) -> None: ...
+
+class SegmentRequest(_message.Message):
+    __slots__ = ("file",)
+    FILE_FIELD_NUMBER: _ClassVar[int]
+    file: str
+    def __init__(self, file: _Optional[str] = ...) -> None: ...
 
 class WriteRequest(_message.Message):
     __slots__ = ("dataset", "protocol")
@@ -208,7 +304,7 @@ class Health(_message.Message):
     def __init__(self, ready: bool = ..., version: _Optional[str] = ..., read_only: bool = ..., reason: _Optional[str] = ...) -> None: ...
 
 class Status(_message.Message):
-    __slots__ = ("version", "data_dir", "uptime_seconds", "series", "segments", "segment_bytes", "last_lsn", "flushed_lsn", "log_bytes", "memtable_rows", "memtable_bytes", "resident_bytes", "open_streams", "read_only_reason", "counters", "limits")
+    __slots__ = ("version", "data_dir", "uptime_seconds", "series", "segments", "segment_bytes", "last_lsn", "flushed_lsn", "log_bytes", "memtable_rows", "memtable_bytes", "resident_bytes", "open_streams", "read_only_reason", "counters", "limits", "log_tail_lsn", "consumers", "following")
     class CountersEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -239,6 +335,9 @@ class Status(_message.Message):
     READ_ONLY_REASON_FIELD_NUMBER: _ClassVar[int]
     COUNTERS_FIELD_NUMBER: _ClassVar[int]
     LIMITS_FIELD_NUMBER: _ClassVar[int]
+    LOG_TAIL_LSN_FIELD_NUMBER: _ClassVar[int]
+    CONSUMERS_FIELD_NUMBER: _ClassVar[int]
+    FOLLOWING_FIELD_NUMBER: _ClassVar[int]
     version: str
     data_dir: str
     uptime_seconds: float
@@ -255,7 +354,78 @@ class Status(_message.Message):
     read_only_reason: str
     counters: _containers.ScalarMap[str, int]
     limits: _containers.ScalarMap[str, int]
-    def __init__(self, version: _Optional[str] = ..., data_dir: _Optional[str] = ..., uptime_seconds: _Optional[float] = ..., series: _Optional[int] = ..., segments: _Optional[int] = ..., segment_bytes: _Optional[int] = ..., last_lsn: _Optional[int] = ..., flushed_lsn: _Optional[int] = ..., log_bytes: _Optional[int] = ..., memtable_rows: _Optional[int] = ..., memtable_bytes: _Optional[int] = ..., resident_bytes: _Optional[int] = ..., open_streams: _Optional[int] = ..., read_only_reason: _Optional[str] = ..., counters: _Optional[_Mapping[str, int]] = ..., limits: _Optional[_Mapping[str, int]] = ...) -> None: ...
+    log_tail_lsn: int
+    consumers: _containers.RepeatedCompositeFieldContainer[Consumer]
+    following: str
+    def __init__(self, version: _Optional[str] = ..., data_dir: _Optional[str] = ..., uptime_seconds: _Optional[float] = ..., series: _Optional[int] = ..., segments: _Optional[int] = ..., segment_bytes: _Optional[int] = ..., last_lsn: _Optional[int] = ..., flushed_lsn: _Optional[int] = ..., log_bytes: _Optional[int] = ..., memtable_rows: _Optional[int] = ..., memtable_bytes: _Optional[int] = ..., resident_bytes: _Optional[int] = ..., open_streams: _Optional[int] = ..., read_only_reason: _Optional[str] = ..., counters: _Optional[_Mapping[str, int]] = ..., limits: _Optional[_Mapping[str, int]] = ..., log_tail_lsn: _Optional[int] = ..., consumers: _Optional[_Iterable[_Union[Consumer, _Mapping]]] = ..., following: _Optional[str] = ...) -> None: ...
+
+class Consumer(_message.Message):
+    __slots__ = ("name", "kind", "lsn", "state", "error", "errors")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    LSN_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    ERRORS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    kind: str
+    lsn: int
+    state: str
+    error: str
+    errors: int
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., lsn: _Optional[int] = ..., state: _Optional[str] = ..., error: _Optional[str] = ..., errors: _Optional[int] = ...) -> None: ...
+
+class Rule(_message.Message):
+    __slots__ = ("name", "on", "to", "timezone", "offset", "into", "configured", "series", "stale")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ON_FIELD_NUMBER: _ClassVar[int]
+    TO_FIELD_NUMBER: _ClassVar[int]
+    TIMEZONE_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    INTO_FIELD_NUMBER: _ClassVar[int]
+    CONFIGURED_FIELD_NUMBER: _ClassVar[int]
+    SERIES_FIELD_NUMBER: _ClassVar[int]
+    STALE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    on: str
+    to: _containers.RepeatedScalarFieldContainer[str]
+    timezone: str
+    offset: str
+    into: str
+    configured: bool
+    series: int
+    stale: int
+    def __init__(self, name: _Optional[str] = ..., on: _Optional[str] = ..., to: _Optional[_Iterable[str]] = ..., timezone: _Optional[str] = ..., offset: _Optional[str] = ..., into: _Optional[str] = ..., configured: bool = ..., series: _Optional[int] = ..., stale: _Optional[int] = ...) -> None: ...
+
+class Rules(_message.Message):
+    __slots__ = ("rules",)
+    RULES_FIELD_NUMBER: _ClassVar[int]
+    rules: _containers.RepeatedCompositeFieldContainer[Rule]
+    def __init__(self, rules: _Optional[_Iterable[_Union[Rule, _Mapping]]] = ...) -> None: ...
+
+class RuleRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class SyncRequest(_message.Message):
+    __slots__ = ("lsn", "consumers", "timeout_seconds")
+    LSN_FIELD_NUMBER: _ClassVar[int]
+    CONSUMERS_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    lsn: int
+    consumers: _containers.RepeatedScalarFieldContainer[str]
+    timeout_seconds: float
+    def __init__(self, lsn: _Optional[int] = ..., consumers: _Optional[_Iterable[str]] = ..., timeout_seconds: _Optional[float] = ...) -> None: ...
+
+class SyncResult(_message.Message):
+    __slots__ = ("lsn", "behind")
+    LSN_FIELD_NUMBER: _ClassVar[int]
+    BEHIND_FIELD_NUMBER: _ClassVar[int]
+    lsn: int
+    behind: _containers.RepeatedCompositeFieldContainer[Consumer]
+    def __init__(self, lsn: _Optional[int] = ..., behind: _Optional[_Iterable[_Union[Consumer, _Mapping]]] = ...) -> None: ...
 
 class RangeRequest(_message.Message):
     __slots__ = ("series", "range", "snapshot")
@@ -379,14 +549,16 @@ class ErrorDetail(_message.Message):
     def __init__(self, code: _Optional[str] = ..., message: _Optional[str] = ..., suggestions: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class LogRecord(_message.Message):
-    __slots__ = ("put", "delete", "describe")
+    __slots__ = ("put", "delete", "describe", "rule")
     PUT_FIELD_NUMBER: _ClassVar[int]
     DELETE_FIELD_NUMBER: _ClassVar[int]
     DESCRIBE_FIELD_NUMBER: _ClassVar[int]
+    RULE_FIELD_NUMBER: _ClassVar[int]
     put: LogPut
     delete: LogDelete
     describe: LogDescribe
-    def __init__(self, put: _Optional[_Union[LogPut, _Mapping]] = ..., delete: _Optional[_Union[LogDelete, _Mapping]] = ..., describe: _Optional[_Union[LogDescribe, _Mapping]] = ...) -> None: ...
+    rule: LogRule
+    def __init__(self, put: _Optional[_Union[LogPut, _Mapping]] = ..., delete: _Optional[_Union[LogDelete, _Mapping]] = ..., describe: _Optional[_Union[LogDescribe, _Mapping]] = ..., rule: _Optional[_Union[LogRule, _Mapping]] = ...) -> None: ...
 
 class LogPut(_message.Message):
     __slots__ = ("put_id", "runs", "dataset", "columns", "dataset_id", "received")
@@ -472,14 +644,26 @@ class LogSegment(_message.Message):
     def __init__(self, id: _Optional[int] = ..., file: _Optional[str] = ..., rows: _Optional[int] = ..., min_ts: _Optional[int] = ..., max_ts: _Optional[int] = ..., size: _Optional[int] = ..., crc: _Optional[int] = ..., index: _Optional[bytes] = ..., columns: _Optional[int] = ..., codec: _Optional[str] = ...) -> None: ...
 
 class LogDelete(_message.Message):
-    __slots__ = ("series", "whole_series", "range")
+    __slots__ = ("series", "whole_series", "range", "retention", "name")
     SERIES_FIELD_NUMBER: _ClassVar[int]
     WHOLE_SERIES_FIELD_NUMBER: _ClassVar[int]
     RANGE_FIELD_NUMBER: _ClassVar[int]
+    RETENTION_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
     series: int
     whole_series: bool
     range: TimeRange
-    def __init__(self, series: _Optional[int] = ..., whole_series: bool = ..., range: _Optional[_Union[TimeRange, _Mapping]] = ...) -> None: ...
+    retention: bool
+    name: Series
+    def __init__(self, series: _Optional[int] = ..., whole_series: bool = ..., range: _Optional[_Union[TimeRange, _Mapping]] = ..., retention: bool = ..., name: _Optional[_Union[Series, _Mapping]] = ...) -> None: ...
+
+class LogRule(_message.Message):
+    __slots__ = ("rule", "removed")
+    RULE_FIELD_NUMBER: _ClassVar[int]
+    REMOVED_FIELD_NUMBER: _ClassVar[int]
+    rule: Rule
+    removed: bool
+    def __init__(self, rule: _Optional[_Union[Rule, _Mapping]] = ..., removed: bool = ...) -> None: ...
 
 class LogDescribe(_message.Message):
     __slots__ = ("series", "metadata")

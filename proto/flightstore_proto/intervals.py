@@ -21,6 +21,19 @@ def add(ranges: IntervalSet, start: int, end: int) -> IntervalSet:
     return (*ranges[:first], (start, end), *ranges[last:])
 
 
+def union(some: IntervalSet, others: IntervalSet) -> IntervalSet:
+    """What lies in `some` or in `others`, in one pass."""
+    if not some or not others:
+        return some or others
+    merged: list[Interval] = []
+    for start, end in sorted((*some, *others)):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return tuple(merged)
+
+
 def subtract(ranges: IntervalSet, start: int, end: int) -> IntervalSet:
     """`ranges` without [start, end)."""
     if start >= end:

@@ -23,6 +23,13 @@ LISTED = "listed"  # the time of the exchange's first row: it has nothing earlie
 LISTED_PROOF = "listed_proof"  # how that is known, in a few words
 ENDED = "ended"  # when the market was delisted: it has nothing from then on
 
+# What the server says of a series that a rule keeps.
+RULE = "rule"  # the rule's name
+DERIVED_FROM = "derived_from"  # what it is computed from, such as candles binance:BTC/USDT 1m
+TIMEZONE = "timezone"  # its days, weeks and months begin at midnight there
+OFFSET = "offset"  # and so much later
+FROZEN_BEFORE = "frozen_before"  # earlier bars stay as they are: their base was let go by retention
+
 # What an ingestion service keeps about its own work.
 WANTED_FROM = "wanted_from"  # it is configured to keep the series from this time on
 ERROR = "error"  # what last went wrong, in a sentence; absent once it goes well again
