@@ -7,18 +7,31 @@ an error that shows the nearest known one.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
 
-from flightstore_proto.errors import ConfigError, did_you_mean, near
+from flightstore_proto import flightstore_pb2 as pb
+from flightstore_proto.errors import ConfigError, FlightstoreError, did_you_mean, near
+from flightstore_server.engine.aggregates.rules import parse_on
 from flightstore_server.engine.limits import MIB, Limits
 from flightstore_server.engine.retention import RetentionRule
+from flightstore_server.triggers.spec import TriggerSpec
 
 ENV_PREFIX = "FLIGHTSTORE_"
+_CLASS_PATH = re.compile(r"[\w.]+:\w+")
 
 
 class _Section(BaseModel):
@@ -44,6 +57,8 @@ class LimitsSection(_Section):
     memtable_bytes_max: int = Field(default=256 * MIB, ge=1024)
     segment_maps_max: int = Field(default=32_768, ge=1)
     remembered_puts: int = Field(default=100_000, ge=0)
+    subscribers_max: int = Field(default=256, ge=0)
+    coalesce_seconds: float = Field(default=0.002, ge=0, le=1.0)
 
 
 class LogSection(_Section):
@@ -53,6 +68,8 @@ class LogSection(_Section):
     group_bytes_max: int = Field(default=16 * MIB, ge=1)
     keep_bytes: int = Field(default=256 * MIB, ge=0)
     keep_seconds: float = Field(default=86_400.0, ge=0)
+    hold_bytes: int = Field(default=1024 * MIB, ge=0)
+    feed_bytes_max: int = Field(default=32 * MIB, ge=0)
 
 
 class FlushSection(_Section):
@@ -74,6 +91,27 @@ class SegmentsSection(_Section):
     cold_age_days: float = Field(default=0.0, ge=0)
 
 
+class ReplicationSection(_Section):
+    """Being followed, with a token, and following."""
+
+    token: SecretStr = SecretStr("")
+    follow: str = ""
+
+    @field_validator("token")
+    @classmethod
+    def _fits_a_header(cls, token: SecretStr) -> SecretStr:
+        if not re.fullmatch(r"[!-~]*", token.get_secret_value()):
+            raise ValueError("may only have visible ASCII characters and no spaces")
+        return token
+
+    @field_validator("follow")
+    @classmethod
+    def _is_an_address(cls, follow: str) -> str:
+        if follow and not re.fullmatch(r"grpc://[^\s/]+:\d+", follow):
+            raise ValueError("must be a primary's address, such as grpc://10.0.0.1:8815")
+        return follow
+
+
 class RetentionSection(_Section):
     """Delete rows older than an age."""
 
@@ -81,6 +119,29 @@ class RetentionSection(_Section):
     age_days: float = Field(gt=0)
     instruments: str = "*"
     timeframe: str = ""
+
+
+class RuleSection(_Section):
+    """Have series derived from others."""
+
+    on: str
+    to: tuple[str, ...]
+    name: str = ""
+    timezone: str = ""
+    offset: str = ""
+    into: str = "candles"
+
+
+class TriggerSection(_Section):
+    """Call a class of one's own with what is committed."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_.\-]{1,64}$")
+    on: str
+    run: str
+    options: dict[str, JsonValue] = {}
+    closed: bool = False
+    start: Literal["now", "log"] = "now"
+    timeout_seconds: float = Field(default=60.0, gt=0)
 
 
 class Config(_Section):
@@ -91,7 +152,10 @@ class Config(_Section):
     log: LogSection = LogSection()
     flush: FlushSection = FlushSection()
     segments: SegmentsSection = SegmentsSection()
+    replication: ReplicationSection = ReplicationSection()
     retention: tuple[RetentionSection, ...] = ()
+    rules: tuple[RuleSection, ...] = ()
+    triggers: tuple[TriggerSection, ...] = ()
 
     def engine_limits(self) -> Limits:
         """The limits as the engine takes them."""
@@ -105,6 +169,10 @@ class Config(_Section):
             group_bytes_max=self.log.group_bytes_max,
             log_keep_bytes=self.log.keep_bytes,
             log_keep_seconds=self.log.keep_seconds,
+            log_hold_bytes=self.log.hold_bytes,
+            feed_bytes_max=self.log.feed_bytes_max,
+            subscribers_max=self.limits.subscribers_max,
+            coalesce_seconds=self.limits.coalesce_seconds,
             flush_bytes=self.flush.memory_bytes,
             flush_records=self.flush.records,
             flush_age_seconds=self.flush.age_seconds,
@@ -122,19 +190,57 @@ class Config(_Section):
             RetentionRule(r.dataset, r.age_days, r.instruments, r.timeframe) for r in self.retention
         ]
 
+    def derivation_rules(self) -> list[pb.Rule]:
+        """The rules for derived series as the engine takes them."""
+        return [pb.Rule(**rule.model_dump()) for rule in self.rules]
+
+    def trigger_specs(self) -> list[TriggerSpec]:
+        """The triggers as their package takes them. Raises ConfigError naming the wrong one."""
+        names = [trigger.name for trigger in self.triggers]
+        for name in names:
+            if names.count(name) > 1:
+                raise ConfigError(f"Two triggers are called {name!r}; give each a name of its own.")
+        return [_trigger_spec(trigger) for trigger in self.triggers]
+
+
+def _trigger_spec(section: TriggerSection) -> TriggerSpec:
+    try:
+        dataset, instruments, timeframe = parse_on(section.on)
+    except FlightstoreError as error:
+        raise ConfigError(f"The trigger {section.name!r}: {error.message}") from None
+    if not _CLASS_PATH.fullmatch(section.run):
+        raise ConfigError(
+            f"The trigger {section.name!r}: run = {section.run!r} does not name a class; write "
+            "module:Class, such as mypackage.alerts:VolumeAlert."
+        )
+    return TriggerSpec(
+        section.name,
+        dataset,
+        instruments,
+        timeframe,
+        section.run,
+        section.options,
+        section.closed,
+        section.start,
+        section.timeout_seconds,
+    )
+
 
 def load(path: Path | None, environment: Mapping[str, str], overrides: Mapping[str, Any]) -> Config:
     """The configuration in `path` (None: only defaults), overridden by environment and flags.
 
-    `overrides` are the keys of [server] given on the command line; None values are not given.
+    `overrides` are the keys given on the command line, those of other sections than [server] as
+    section.key; None values are not given.
     Raises ConfigError naming the file, the key and the nearest known key.
     """
     values = _read(path) if path else {}
     source = str(path) if path else "the environment"
     for section, key, text in _from_environment(environment):
         values.setdefault(section, {})[key] = text
-    given = {key: value for key, value in overrides.items() if value is not None}
-    values.setdefault("server", {}).update(given)
+    for name, value in overrides.items():
+        section, _, key = name.rpartition(".")
+        if value is not None:
+            values.setdefault(section or "server", {})[key] = value
     try:
         return Config.model_validate(values)
     except ValidationError as error:
@@ -152,12 +258,20 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _from_environment(environment: Mapping[str, str]) -> list[tuple[str, str, str]]:
-    """(section, key, text) of every variable that names a section of the configuration."""
+    """(section, key, text) of every variable that names a section of the configuration.
+
+    Raises ConfigError for a section of which there may be several.
+    """
     found = []
     for name, text in environment.items():
         section, _, key = name.removeprefix(ENV_PREFIX).lower().partition("_")
-        if name.startswith(ENV_PREFIX) and key and section in Config.model_fields:
-            found.append((section, key, text))
+        if not (name.startswith(ENV_PREFIX) and key and section in Config.model_fields):
+            continue
+        if section in _LISTED:
+            raise ConfigError(
+                f"{name} says not which of the [[{section}]] it means; write them in the file."
+            )
+        found.append((section, key, text))
     return found
 
 
@@ -167,7 +281,13 @@ def _explain(error: ValidationError, source: str) -> str:
     if first["type"] == "extra_forbidden":
         suggestions = near(str(first["loc"][-1]), _known_keys(first["loc"]))
         return f"{source}: there is no key {where!r}.{did_you_mean(suggestions)}"
+    if first["loc"] == ("replication", "token"):  # secrets are not repeated
+        return f"{source}: {where}: {first['msg']}."
     return f"{source}: {where}: {first['msg']} (got {first['input']!r})."
+
+
+# Sections of which there may be any number.
+_LISTED = {"retention": RetentionSection, "rules": RuleSection, "triggers": TriggerSection}
 
 
 def _known_keys(location: tuple[int | str, ...]) -> list[str]:
@@ -176,5 +296,5 @@ def _known_keys(location: tuple[int | str, ...]) -> list[str]:
     for part in location[:-1]:
         if isinstance(part, str):
             kind = model.model_fields[part].annotation
-            model = RetentionSection if part == "retention" else kind
+            model = _LISTED.get(part, kind)
     return list(model.model_fields)

@@ -12,8 +12,10 @@ from typing import Annotated
 
 import typer
 
-from flightstore_proto.errors import ConfigError
+from flightstore_proto.errors import ConfigError, FlightstoreError
 from flightstore_server import config
+from flightstore_server.cli.duties import Duties
+from flightstore_server.cli.following import follow, make_ready
 from flightstore_server.engine.store import open_store
 from flightstore_server.flight.lifecycle import bind, run_until_signal
 
@@ -38,6 +40,10 @@ def serve(
         typer.Option("--insecure", help="Allow an address that other machines can reach."),
     ] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
+    follow_uri: Annotated[
+        str | None,
+        typer.Option("--follow", help="Be a replica of that server: grpc://10.0.0.1:8815."),
+    ] = None,
 ) -> None:
     """Serve a data directory.
 
@@ -52,17 +58,27 @@ def serve(
         "port": port,
         "insecure": insecure,
         "log_level": log_level,
+        "replication.follow": follow_uri,
     }
     settings = config.load(config_file, os.environ, flags)
     _log_to_stderr(settings.server.log_level)
     _refuse_public(settings.server.host, insecure=settings.server.insecure)
     sys.setswitchinterval(_SWITCH_SECONDS)
+    settings.trigger_specs()  # raises what is wrong with one before the data are opened
+    primary = make_ready(settings.server.data_dir, settings.replication)
     store = open_store(
         settings.server.data_dir, settings.engine_limits(), settings.retention_rules()
     )
+    token = settings.replication.token.get_secret_value()
+    duties = Duties(store, settings)
     try:
-        service = bind(store, settings.server.host, settings.server.port)
-    except ConfigError:
+        if primary is None:
+            duties.begin()
+        else:
+            follow(store, primary, duties.begin)
+        service = bind(store, settings.server.host, settings.server.port, replication_token=token)
+    except FlightstoreError:
+        duties.stop()
         store.close()
         raise
     uri = f"grpc://{settings.server.host}:{service.port}"
@@ -71,6 +87,7 @@ def serve(
         store,
         shutdown_seconds=settings.server.shutdown_seconds,
         ready=lambda: print(f"listening on {uri}", flush=True),
+        stop=duties.stop,
     )
 
 

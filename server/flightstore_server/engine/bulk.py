@@ -14,7 +14,7 @@ from flightstore_server.engine.limits import Limits
 from flightstore_server.engine.names import Names
 from flightstore_server.engine.periods import split
 from flightstore_server.engine.reservations import Reservations
-from flightstore_server.engine.series import Dataset, Series, parse_timeframe
+from flightstore_server.engine.series import Dataset, Segments, Series, parse_timeframe
 from flightstore_server.engine.state import message_of
 from flightstore_server.storage.files import Files
 from flightstore_server.storage.segment.writer import SegmentName, write_segment
@@ -49,12 +49,15 @@ class BulkWriter:
                 run.segments.append(segment)
 
     def _write_run(self, series: Series, rows: pa.RecordBatch) -> list[pb.LogSegment]:
+        return [message_of(segment) for segment in self.write_rows(series, rows, lsn=0)]
+
+    def write_rows(self, series: Series, rows: pa.RecordBatch, lsn: int) -> Segments:
+        """The rows of one series as durable segments that nothing names yet."""
         written = []
         for label, batches in split([rows], series.unit, rows_max=self._limits.segment_rows_max):
             name = SegmentName(self._reservations.segment(), series.identity, label)
-            segment = write_segment(self._files, name, batches, max_lsn=0)
-            written.append(message_of(segment))
-        return written
+            written.append(write_segment(self._files, name, batches, max_lsn=lsn))
+        return tuple(written)
 
 
 def defined_series(run: pb.LogRun, dataset: Dataset) -> Series:

@@ -23,7 +23,7 @@ import pyarrow as pa
 from flightstore_server.engine.log_repair import repair_log
 from flightstore_server.engine.recovery import record_of
 from flightstore_server.storage import layout
-from flightstore_server.storage.catalog import Catalog, Change, DatasetRow, SeriesRow
+from flightstore_server.storage.catalog import DERIVED_IDS, Catalog, Change, DatasetRow, SeriesRow
 from flightstore_server.storage.checksum import crc
 from flightstore_server.storage.damaged import DamagedFolder
 from flightstore_server.storage.files import Files
@@ -34,9 +34,9 @@ from flightstore_server.storage.segment.segment import Segment
 from flightstore_server.storage.segment.trailer import SeriesIdentity
 
 CANNOT = (
-    "A rebuilt catalog lacks the metadata and the coverage that are older than the log, and all "
-    "snapshots; rows and series that were deleted may have reappeared: check them, and write the "
-    "coverage again."
+    "A rebuilt catalog lacks the metadata, the coverage and the rules that are older than the log, "
+    "and all snapshots; rows and series that were deleted may have reappeared: check them, write "
+    "the coverage again, and add the rules again."
 )
 
 
@@ -50,6 +50,7 @@ class _Adopted:
 def rebuild(files: Files, damaged: DamagedFolder, said: list[str]) -> Catalog:
     """A new catalog in the place of a lost one. The old one's files are set aside already."""
     adopted = _without_contradictions(_adoptable(files, damaged, said), damaged, said)
+    adopted = _without_derived(adopted, damaged, said)
     flushed_lsn = _flushed_before_log(files, adopted)
     said += repair_log(files, flushed_lsn, damaged)
     logged = _Logged(files, flushed_lsn, {found.identity.dataset for found in adopted})
@@ -139,6 +140,20 @@ def _without_contradictions(
             continue
         to = damaged.move(adopted.segment.file)
         said.append(f"{adopted.segment.file} is of a series that was deleted; it is kept as {to}.")
+    return kept
+
+
+def _without_derived(
+    found: Iterable[_Adopted], damaged: DamagedFolder, said: list[str]
+) -> list[_Adopted]:
+    """`found` without what rules computed: they compute it again."""
+    kept = []
+    for adopted in found:
+        if adopted.identity.series < DERIVED_IDS:
+            kept.append(adopted)
+            continue
+        to = damaged.move(adopted.segment.file)
+        said.append(f"{adopted.segment.file} was computed by a rule; it is kept as {to}.")
     return kept
 
 

@@ -12,15 +12,22 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pyarrow as pa
 
 from flightstore_proto import flightstore_pb2 as pb
-from flightstore_proto.errors import DeadlineExceeded, FlightstoreError, InternalError, Poisoned
+from flightstore_proto.errors import (
+    DeadlineExceeded,
+    FlightstoreError,
+    InternalError,
+    Poisoned,
+    ReadOnly,
+)
+from flightstore_server.engine.feed import Change, Feed
 from flightstore_server.engine.limits import Limits
 from flightstore_server.engine.state import Ack, State
-from flightstore_server.storage.log.group import Record
+from flightstore_server.storage.log.group import Record, StoredRecord
 from flightstore_server.storage.log.writer import LogWriter
 
 log = logging.getLogger(__name__)
@@ -29,12 +36,17 @@ log = logging.getLogger(__name__)
 # With a slower disk it had better receive the next put meanwhile, to share the next sync.
 _LED_BYTES_MAX = 64 * 1024
 _LED_SECONDS_MAX = 0.000_2
+_NOT_APPLIED = "a logged record could not be applied"
 
 
 class Pending:
-    """A change on its way to the disk. One thread may wait for it."""
+    """A change on its way to the disk. One thread may wait for it.
 
-    __slots__ = ("_done", "_error", "ack", "body", "message", "renew", "rows")
+    `renew` prepares a put again if a series it names was deleted meanwhile. A change with a `check`
+    is logged alone, right after its check has passed.
+    """
+
+    __slots__ = ("_done", "_error", "ack", "body", "check", "message", "renew", "rows")
 
     def __init__(
         self,
@@ -42,11 +54,13 @@ class Pending:
         rows: pa.RecordBatch | None = None,
         body: bytes = b"",
         renew: Callable[[], Pending] | None = None,
+        check: Callable[[], object] | None = None,
     ) -> None:
         self.message = message
         self.rows = rows
         self.body = body
         self.renew = renew
+        self.check = check
         self.ack: Ack | None = None
         self._error: FlightstoreError | None = None
         self._done = threading.Lock()
@@ -82,15 +96,18 @@ class Pending:
 class Committer:
     """Owns the end of the log."""
 
-    def __init__(self, log_writer: LogWriter, state: State, limits: Limits) -> None:
+    def __init__(self, log_writer: LogWriter, state: State, feed: Feed, limits: Limits) -> None:
         self.log = log_writer
         self._state = state
+        self._feed = feed
         self._limits = limits
         self._waiting: deque[Pending] = deque()
         self._leading = threading.Lock()
         self._work = threading.Event()
         self._stopped = False
         self._poison: str = ""
+        # Why only replicate() may write: the server is a replica. Empty: everybody may.
+        self.read_only: str = ""
         self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
         self._thread.start()
 
@@ -100,8 +117,8 @@ class Committer:
         return self._poison
 
     def submit(self, pending: Pending) -> Pending:
-        """Hand in a change. Raises Poisoned if the store no longer writes."""
-        self.check()
+        """Hand in a change. Raises Poisoned after a failed write, ReadOnly of a replica."""
+        self.check_writable()
         self._waiting.append(pending)
         if len(pending.body) > _LED_BYTES_MAX or self.log.sync_seconds > _LED_SECONDS_MAX:
             self._work.set()
@@ -115,6 +132,11 @@ class Committer:
                 f"The server refuses writes since {self._poison}. Reads go on; mend the cause and "
                 "restart the server."
             )
+
+    def check_writable(self) -> None:
+        self.check()
+        if self.read_only:
+            raise ReadOnly(self.read_only)
 
     def poison(self, what: str, error: BaseException) -> None:
         """Refuse all further writes: the disk may hold less than it said it holds."""
@@ -153,6 +175,8 @@ class Committer:
         group: list[Pending] = []
         size = 0
         while self._waiting and size < self._limits.group_bytes_max:
+            if group and self._waiting[0].check is not None:
+                break
             group.append(self._waiting.popleft())
             size += len(group[-1].body)
             if not _may_share(group[-1]):
@@ -173,14 +197,42 @@ class Committer:
         try:
             acks = self._apply(lsn, fresh)
         except Exception as error:
-            # A record that is durable but could not be applied: what memory holds is no longer what
-            # the log says. A restart replays it, and says what is wrong if it still cannot be.
-            self.poison("applying a record", error)
-            log.exception("a logged record could not be applied")
+            log.exception(_NOT_APPLIED)
+            failed = self._not_applied(error)
             for pending in group:
-                pending.fail(InternalError(f"The write could not be applied: {error}."))
+                pending.fail(failed)
             return
         self._tell(group, fresh, acks)
+        if fresh:
+            self._feed.publish(Change(lsn + at, p.message, p.rows) for at, p in enumerate(fresh))
+
+    def replicate(
+        self, records: Sequence[StoredRecord], apply: Callable[[StoredRecord], Change]
+    ) -> None:
+        """Make records that another server has numbered durable, as one group, and `apply` them.
+
+        Raises InternalError if they do not continue the log, Poisoned.
+        """
+        with self._leading:
+            self.check()
+            for lsn, record in enumerate(records, self.log.next_lsn):
+                if record.lsn != lsn:
+                    raise InternalError(f"Record {record.lsn} came where {lsn} belongs.")
+            self._append([Record(r.header, r.body.to_pybytes()) for r in records])
+            try:
+                changes = [apply(record) for record in records]
+            except Exception as error:
+                log.exception(_NOT_APPLIED)
+                raise self._not_applied(error) from error
+            self._feed.publish(changes)
+
+    def _not_applied(self, error: Exception) -> InternalError:
+        """A record that is durable could not be applied: memory is no longer what the log says.
+
+        A restart replays it, and says what is wrong if it still cannot be.
+        """
+        self.poison("applying a record", error)
+        return InternalError(f"The write could not be applied: {error}.")
 
     def _apply(self, lsn: int, fresh: list[Pending]) -> list[Ack]:
         with self._state.lock:
@@ -198,6 +250,8 @@ class Committer:
 
     def _is_ready(self, pending: Pending) -> bool:
         """Prepare `pending` again if a series it writes to was deleted since it was prepared."""
+        if pending.check is not None:
+            return _passes(pending, pending.check)
         put = pending.message.put
         if pending.renew is None or not self._state.is_stale(put):
             return True
@@ -244,6 +298,15 @@ def _first_of_each_put(group: list[Pending]) -> list[Pending]:
     return kept
 
 
+def _passes(pending: Pending, check: Callable[[], object]) -> bool:
+    try:
+        check()
+    except FlightstoreError as error:
+        pending.fail(error)
+        return False
+    return True
+
+
 def _may_share(pending: Pending) -> bool:
     """A delete ends its group, so that a put after it sees whether its series still exists."""
-    return not pending.message.HasField("delete")
+    return pending.check is None and not pending.message.HasField("delete")

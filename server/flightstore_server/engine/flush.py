@@ -46,6 +46,8 @@ class Sealed:
     series: list[SealedSeries]
     gone: list[int]
     datasets: list[DatasetRow]
+    rules: dict[str, bytes]
+    gone_rules: list[str]
     records: int
 
 
@@ -57,12 +59,22 @@ def seal(state: State) -> Sealed:
             [_seal_series(state.names.by_id[i]) for i in sorted(state.dirty)],
             sorted(state.gone),
             [_dataset_row(state.names.datasets[name]) for name in sorted(state.dirty_datasets)],
+            _rules(state),
+            sorted(state.dirty_rules.difference(state.rulebook.rules)),
             state.unflushed_records,
         )
+        state.dirty_rules = set()
         # Forgotten here and not after the commit: what changes meanwhile must be dirty again.
         state.dirty, state.gone, state.dirty_datasets = set(), set(), set()
         state.unflushed_records = 0
     return sealed
+
+
+def _rules(state: State) -> dict[str, bytes]:
+    """The rules that are new since the last flush, as the catalog keeps them."""
+    rules = state.rulebook.rules
+    new = (rules[name] for name in sorted(state.dirty_rules) if name in rules)
+    return {rule.name: rule.message().SerializeToString() for rule in new}
 
 
 def _seal_series(series: Series) -> SealedSeries:
@@ -74,9 +86,12 @@ def _seal_series(series: Series) -> SealedSeries:
         series.timeframe_text,
         series.free_grid,
         dict(series.metadata),
+        "" if series.derived is None else series.derived.rule.name,
     )
     memory = tuple(m.view() for m in series.memory)
-    return SealedSeries(series, series.segments, memory, ranges.encode(series.coverage), row)
+    # Of a derived series the coverage follows from its base; it has stale windows in that place.
+    kept = series.coverage if series.derived is None else series.derived.unsettled()
+    return SealedSeries(series, series.segments, memory, ranges.encode(kept), row)
 
 
 def _dataset_row(dataset: Dataset) -> DatasetRow:
@@ -124,7 +139,13 @@ def _parts(item: SealedSeries, rows_max: int) -> Iterator[tuple[str, list[pa.Rec
 
 def change_of(sealed: Sealed, stored: dict[int, Segments]) -> Change:
     """The transaction that brings the catalog from `stored` to the sealed state."""
-    change = Change(flushed_lsn=sealed.lsn, datasets=sealed.datasets, retired_series=sealed.gone)
+    change = Change(
+        flushed_lsn=sealed.lsn,
+        datasets=sealed.datasets,
+        retired_series=sealed.gone,
+        rules=sealed.rules,
+        retired_rules=sealed.gone_rules,
+    )
     for item in sealed.series:
         before, after = stored.get(item.series.id, ()), (*item.segments, *item.written)
         change.series.append(item.row)

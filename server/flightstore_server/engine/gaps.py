@@ -95,9 +95,9 @@ def require_complete(
 def grid_of(view: SeriesView) -> Timeframe | None:
     """The grid whose every point should hold a bar, or None if there is none."""
     series = view.series
-    if series.dataset.name != "candles" or series.free_grid:
+    if series.dataset.name != "candles" or series.free_grid or series.timeframe is None:
         return None
-    return series.timeframe
+    return series.timeframe if series.timeframe.has_grid else None
 
 
 def absent_bars(view: SeriesView, rows: int, first: int, last: int) -> int | None:

@@ -29,3 +29,7 @@ class Limits:
     put_wait_seconds: float = 60.0
     remembered_puts: int = 100_000
     group_bytes_max: int = 16 * MIB
+    log_hold_bytes: int = 1024 * MIB  # log kept for consumers whose positions are stored
+    feed_bytes_max: int = 32 * MIB
+    subscribers_max: int = 256
+    coalesce_seconds: float = 0.002

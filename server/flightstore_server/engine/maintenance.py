@@ -12,11 +12,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from flightstore_proto.errors import Corrupt
+from flightstore_proto.timeframe import DAY_NS
 from flightstore_server.engine import compaction, flush
+from flightstore_server.engine.aggregates.freshen import Aggregates
+from flightstore_server.engine.bulk import BulkWriter
 from flightstore_server.engine.commits import Committer
 from flightstore_server.engine.flush import Sealed
 from flightstore_server.engine.limits import Limits
 from flightstore_server.engine.pins import Pins
+from flightstore_server.engine.positions import Positions
 from flightstore_server.engine.reservations import Reservations
 from flightstore_server.engine.series import Segments, Series
 from flightstore_server.engine.state import State
@@ -25,7 +29,6 @@ from flightstore_server.storage.files import Files
 from flightstore_server.storage.log.reader import log_files
 
 log = logging.getLogger(__name__)
-_DAY_NS = 86_400 * 10**9
 
 
 @dataclass(slots=True)
@@ -53,6 +56,10 @@ class Maintenance:
     ) -> None:
         self.lock = threading.RLock()
         self.pins = Pins()
+        self.positions = Positions(catalog, clock)
+        self.aggregates = Aggregates(
+            state, self.pins, BulkWriter(files, reservations, limits), self.lock
+        )
         self._files = files
         self._catalog = catalog
         self._state = state
@@ -65,20 +72,31 @@ class Maintenance:
         self._last_cold_look = 0
         self._flushed_at: list[tuple[int, int]] = []  # (time, LSN) of flushes, for the log's age
         self._changed_series: set[int] = set(stored)
-        self.log_tail_lsn = 0
+        self.log_tail_lsn = log_files(files)[0].first_lsn
 
     def step(self) -> None:
         """Do what is due. A failing disk poisons the store, as it does in the log."""
         if self._committer.poison_reason:
             return
         try:
+            self.aggregates.step()
             if self._flush_is_due():
                 self.flush()
+            with self.lock:
+                self.positions.step()
             self._look_for_cold()
             self.compact()
             self.collect()
         except OSError as error:
             self._committer.poison("writing a segment", error)
+
+    def close(self) -> None:
+        """Write what is not in the log. Whatever follows it will have to do again otherwise."""
+        try:
+            with self.lock:
+                self.positions.write()
+        except OSError as error:
+            log.error("the positions of consumers are those of a second ago: %s", error)
 
     def needs_room(self) -> bool:
         """Whether memory is so full that writers should wait for a flush."""
@@ -88,9 +106,10 @@ class Maintenance:
         """Move everything that is in memory now into segments. Returns the LSN this reached."""
         with self.lock:
             self._committer.check()
+            self.aggregates.settle()
             sealed = flush.seal(self._state)
             self._last_flush = self._clock()
-            if sealed.lsn == self._catalog.flushed_lsn:
+            if sealed.lsn == self._catalog.flushed_lsn and not sealed.series:
                 return sealed.lsn
             try:
                 self._write(sealed)
@@ -112,6 +131,7 @@ class Maintenance:
         )
         self._catalog.commit(flush.change_of(sealed, self._stored))
         flush.publish(sealed, self._state, self._stored)
+        self.positions.write()
 
     def compact(self, *, full: bool = False) -> Compacted:
         """Merge what is due, or everything that can be merged."""
@@ -152,7 +172,7 @@ class Maintenance:
 
     def _flush_is_due(self) -> bool:
         state, limits = self._state, self._limits
-        if state.unflushed_records == 0:
+        if state.unflushed_records == 0 and not state.dirty:  # bars are computed without a record
             return False
         age = (self._clock() - self._last_flush) / 1e9
         return (
@@ -172,7 +192,7 @@ class Maintenance:
         else:
             cold_before = 0
             if self._limits.cold_age_days:
-                cold_before = self._clock() - int(self._limits.cold_age_days * _DAY_NS)
+                cold_before = self._clock() - int(self._limits.cold_age_days * DAY_NS)
             merges = compaction.plan(series, candidates, self._limits, cold_before=cold_before)
         for merge in merges:
             self._merge(series, merge, done)
@@ -200,12 +220,14 @@ class Maintenance:
         keep_since = self._clock() - int(self._limits.log_keep_seconds * 1e9)
         old = [lsn for at, lsn in self._flushed_at if at <= keep_since]
         if old:
-            self._flushed_at = [item for item in self._flushed_at if item[0] > keep_since]
-            self.log_tail_lsn = self._committer.log.drop_before(
-                old[-1] + 1, keep_bytes=self._limits.log_keep_bytes
-            )
-        elif not self.log_tail_lsn:
-            self.log_tail_lsn = log_files(self._files)[0].first_lsn
+            held = self.positions.oldest()
+            limits, log = self._limits, self._committer.log
+            before = old[-1] + 1
+            if held is not None and held + 1 < before and log.bytes() <= limits.log_hold_bytes:
+                before = held + 1
+            else:
+                self._flushed_at = [item for item in self._flushed_at if item[0] > keep_since]
+            self.log_tail_lsn = log.drop_before(before, keep_bytes=limits.log_keep_bytes)
 
 
 def _swapped(segments: Segments, old: set[int], new: Segments) -> Segments:

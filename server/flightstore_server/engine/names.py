@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from flightstore_proto import instrument as instruments
 from flightstore_proto.errors import (
@@ -17,6 +19,17 @@ from flightstore_proto.schemas import BUILT_IN
 from flightstore_server.engine.series import Dataset, Series
 
 SeriesKey = tuple[str, str, str]  # dataset, instrument, timeframe
+# What was deleted is remembered for those who follow the log, as far as that.
+_REMOVED_MAX = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """What a series was called that is there no longer, the rule that kept it, and its bases."""
+
+    series: Series
+    rule: str
+    bases: tuple[int, ...]
 
 
 class Names:
@@ -25,6 +38,7 @@ class Names:
     def __init__(self) -> None:
         self.datasets: dict[str, Dataset] = {}
         self.by_id: dict[int, Series] = {}
+        self.removed: OrderedDict[int, Removed] = OrderedDict()
         self._tables: dict[tuple[str, str], dict[str, Series]] = {}
 
     def add(self, series: Series) -> None:
@@ -38,6 +52,9 @@ class Names:
         del self._tables[key][str(series.instrument)]
         if not self._tables[key]:
             del self._tables[key]
+        self.removed[series.id] = _remembered(series)
+        if len(self.removed) > _REMOVED_MAX:
+            self.removed.popitem(last=False)
 
     def get(self, dataset: str, instrument: str, timeframe: str) -> Series | None:
         return self._tables.get((dataset, timeframe), {}).get(instrument)
@@ -123,6 +140,18 @@ class Names:
             if name in table and (d, t) != (dataset, timeframe)
         ]
         return f" It is kept as {' and '.join(kept[:5])}." if kept else ""
+
+
+def _remembered(series: Series) -> Removed:
+    """What is remembered of `series`: its words and where it came from, without its rows."""
+    words = Series(series.id, series.dataset, series.instrument, series.timeframe, series.free_grid)
+    bases: list[int] = []
+    derived = series.derived
+    rule = derived.rule.name if derived is not None else ""
+    while derived is not None:
+        bases.append(derived.base.id)
+        derived = derived.base.derived
+    return Removed(words, rule, tuple(bases))
 
 
 def _matching(table: dict[str, Series], name: str) -> dict[str, Series]:

@@ -24,7 +24,7 @@ _DAYS = {"D": 1, "M": 31, "Y": 366, "all": 9 * 366}
 
 def unit_of(timeframe: Timeframe | None) -> str:
     """The period of a series: "D", "M", "Y" or "all"."""
-    if timeframe is None:
+    if timeframe is None or timeframe.count:
         return "M"
     if timeframe.months:
         return "all"

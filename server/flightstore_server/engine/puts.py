@@ -28,6 +28,7 @@ from flightstore_server.engine.series import Dataset, parse_timeframe
 from flightstore_server.engine.state import State
 from flightstore_server.engine.values import check_candles, check_not_null, check_trades
 from flightstore_server.storage import packed
+from flightstore_server.storage.catalog import DERIVED_IDS
 from flightstore_server.storage.rows import is_sorted_and_distinct, merge
 
 
@@ -104,7 +105,7 @@ class Preparer:
             columns=len(dataset.schema),
             received=received,
         )
-        if define:
+        if define or dataset.id >= DERIVED_IDS:  # such an id means nothing after the next start
             message.dataset.name = dataset.name
             message.dataset.schema = dataset.schema.serialize().to_pybytes()
             message.dataset.key_has_id = dataset.key_has_id
@@ -157,7 +158,7 @@ class Preparer:
             run.series = known.id
             return
         key = (dataset.id, said.instrument, said.timeframe)
-        run.series = self._reservations.series(key, gone=self._state.gone)
+        run.series = self._reservations.series(key, gone=self._state.spent)
         run.define.instrument = said.instrument
         run.define.timeframe = said.timeframe
         run.define.free_grid = said.free_grid
@@ -182,6 +183,8 @@ class Preparer:
     def _check_series(self, said: SeriesRows, dataset: Dataset, rows: pa.RecordBatch) -> None:
         what = " ".join(filter(None, [dataset.name, said.instrument, said.timeframe]))
         known = self._state.names.get(dataset.name, said.instrument, said.timeframe)
+        if known is None or known.derived is not None:
+            self._state.rulebook.check_write(dataset.name, said.instrument, said.timeframe)
         if known is None:
             instruments.parse(said.instrument)
             timeframe, free_grid = _timeframe_of(said, dataset.name), said.free_grid
@@ -189,11 +192,15 @@ class Preparer:
             timeframe, free_grid = known.timeframe, known.free_grid
         check_not_null(rows, dataset.schema, what)
         if dataset.name == "candles":
-            check_candles(rows, None if free_grid else timeframe, what)
+            check_candles(rows, _grid(timeframe, free_grid=free_grid), what)
         elif dataset.name == "trades":
             check_trades(rows, what)
         for low, high in said.covers:
             _check_cover(low, high, what)
+
+
+def _grid(timeframe: Timeframe | None, *, free_grid: bool) -> Timeframe | None:
+    return None if free_grid or timeframe is None or timeframe.count else timeframe
 
 
 def _joined(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:

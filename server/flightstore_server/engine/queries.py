@@ -16,11 +16,12 @@ from flightstore_proto.errors import (
     near,
     shown,
 )
+from flightstore_server.engine.aggregates.freshen import Aggregates
 from flightstore_server.engine.gaps import require_complete
 from flightstore_server.engine.names import Names
 from flightstore_server.engine.pins import Pin, Pins
-from flightstore_server.engine.reads import read
-from flightstore_server.engine.series import Dataset, SeriesView
+from flightstore_server.engine.reads import bounds, read
+from flightstore_server.engine.series import Dataset, Series, SeriesView
 from flightstore_server.engine.state import State
 from flightstore_server.storage.segment.store import SegmentStore
 
@@ -39,6 +40,7 @@ class Query:
     tail: int = 0
     snapshot: str = ""
     strict: bool = False
+    closed: bool = False
 
     @property
     def is_single(self) -> bool:
@@ -49,7 +51,17 @@ class Query:
 class Selection:
     """The series of a query as of one moment, ready to be read."""
 
-    __slots__ = ("_names", "_pin", "_query", "_store", "dataset", "problems", "schema", "views")
+    __slots__ = (
+        "_closed_until",
+        "_names",
+        "_pin",
+        "_query",
+        "_store",
+        "dataset",
+        "problems",
+        "schema",
+        "views",
+    )
 
     def __init__(
         self,
@@ -59,6 +71,7 @@ class Selection:
         problems: dict[str, FlightstoreError],
         store: SegmentStore,
         pin: Pin,
+        closed_until: dict[int, int],
     ) -> None:
         self.dataset = dataset
         self.views = views
@@ -66,6 +79,7 @@ class Selection:
         self._query = query
         self._store = store
         self._pin = pin
+        self._closed_until = closed_until
         schema = views[0].schema if views else dataset.schema
         self._names = _projection(query, schema)
         self.schema = schema if self._names is None else _projected(schema, self._names)
@@ -75,10 +89,18 @@ class Selection:
         query = self._query
         start = -(2**63) if query.start is None else query.start
         end = 2**63 if query.end is None else query.end
+        if query.closed and view.series.timeframe is not None:
+            end = min(end, self._end_of_closed(view))
         batches = read(view, self._store, start, end, limit=query.limit, tail=query.tail)
         # A generator of this object, so that whoever holds only the rows holds the pin, too.
         for batch in batches:
             yield batch if self._names is None else batch.select(self._names)
+
+    def _end_of_closed(self, view: SeriesView) -> int:
+        until, frame = self._closed_until[view.series.id], view.series.timeframe
+        # Of bars by count, those before the last one of all are over.
+        held = bounds(view, self._store) if frame is not None and frame.count else None
+        return until if held is None else max(until, held[1])
 
 
 class Reader:
@@ -89,9 +111,11 @@ class Reader:
         state: State,
         pins: Pins,
         snapshot_names: Callable[[str], Names],
+        aggregates: Aggregates,
         clock: Callable[[], int],
     ) -> None:
         self._state = state
+        self._aggregates = aggregates
         self._pins = pins
         self._snapshot_names = snapshot_names
         self._clock = clock
@@ -114,8 +138,18 @@ class Reader:
                 found, problems = names.match(query.dataset, query.instruments, query.timeframe)
             if problems and (query.strict or not found):
                 raise next(iter(problems.values()))
-            views = [series.view() for series in found]
-        selection = Selection(query, dataset, views, problems, self._state.segments, pin)
+            at_once = not query.closed and not any(_is_stale(s) for s in found)
+            views = [s.view() for s in found] if at_once else []
+        closed_until: dict[int, int] = {}
+        if not at_once:
+            if query.closed:
+                # First of all: of what counts as over, every row must be in the view.
+                closed_until = {s.id: self._aggregates.closed_until(s) for s in found}
+            found = self._freshened(query, found, problems)
+            views = self._state.view(found)
+        selection = Selection(
+            query, dataset, views, problems, self._state.segments, pin, closed_until
+        )
         if query.strict:
             for view in views:
                 require_complete(
@@ -128,7 +162,31 @@ class Reader:
         names = self.names(snapshot)
         with self._state.lock:
             names.dataset(dataset)
-            return names.find(dataset, instrument, timeframe).view()
+            found = names.find(dataset, instrument, timeframe)
+        self._aggregates.freshen(found)
+        with self._state.lock:
+            return found.view()
+
+    def _freshened(
+        self, query: Query, found: list[Series], problems: dict[str, FlightstoreError]
+    ) -> list[Series]:
+        """Those of `found` whose rows could be brought up to date; others become problems."""
+        low = -(2**63) if query.start is None else query.start
+        high = 2**63 if query.end is None else query.end
+        kept = []
+        for series in found:
+            try:
+                self._aggregates.freshen(series, low, high)
+                kept.append(series)
+            except FlightstoreError as error:
+                if query.is_single or query.strict:
+                    raise
+                problems[str(series.instrument)] = error
+        return kept
+
+
+def _is_stale(series: Series) -> bool:
+    return series.derived is not None and not series.derived.is_current
 
 
 def _check(query: Query) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Iterable
 
 import pyarrow as pa
 from google.protobuf.message import DecodeError
@@ -16,12 +16,17 @@ from google.protobuf.message import DecodeError
 from flightstore_proto import flightstore_pb2 as pb
 from flightstore_proto import instrument as instruments
 from flightstore_proto.errors import Corrupt, FlightstoreError
+from flightstore_proto.intervals import EMPTY
+from flightstore_server.engine.aggregates import rules
+from flightstore_server.engine.aggregates.rulebook import add_dependent, link
+from flightstore_server.engine.aggregates.rules import Rule
+from flightstore_server.engine.feed import Change
 from flightstore_server.engine.names import Names
 from flightstore_server.engine.reservations import Reservations
 from flightstore_server.engine.series import Dataset, Segments, Series, parse_timeframe
 from flightstore_server.engine.state import State
 from flightstore_server.storage import layout, packed, ranges
-from flightstore_server.storage.catalog import Catalog, Contents
+from flightstore_server.storage.catalog import DERIVED_IDS, Catalog, Contents
 from flightstore_server.storage.catalog_file import damaged
 from flightstore_server.storage.files import Files
 from flightstore_server.storage.log.group import StoredRecord
@@ -31,8 +36,8 @@ from flightstore_server.storage.segment.segment import Segment
 log = logging.getLogger(__name__)
 
 
-def names_of(contents: Contents) -> Names:
-    """The series of one version of the catalog, with their segments and coverage."""
+def names_of(contents: Contents) -> tuple[Names, list[Rule]]:
+    """The series of one version of the catalog, with their segments and coverage; its rules."""
     names = Names()
     datasets = {d.id: Dataset(d.id, d.name, d.schema, d.key_has_id) for d in contents.datasets}
     names.datasets = {d.name: d for d in datasets.values()}
@@ -51,16 +56,34 @@ def names_of(contents: Contents) -> Names:
             coverage=ranges.decode(contents.coverage.get(row.id, b"")),
         )
         names.add(series)
-    return names
+    return names, _linked(names, contents)
+
+
+def _linked(names: Names, contents: Contents) -> list[Rule]:
+    """The rules; makes the series that they keep derived ones again."""
+    found = [rules.parse(pb.Rule.FromString(data)) for data in contents.rules]
+    by_name = {rule.name: rule for rule in found}
+    derived = []
+    for row in contents.series:
+        if row.rule:
+            derived.append(names.by_id[row.id])
+            link(names, by_name[row.rule], derived[-1])
+    for series in derived:
+        if series.derived is not None:
+            series.derived.stale, series.coverage = series.coverage, EMPTY
+            add_dependent(series)
+    return found
 
 
 def restore(state: State, catalog: Catalog) -> dict[int, Segments]:
     """Fill `state` with what the catalog holds; returns each series' segments as stored."""
     try:
-        state.names = names_of(catalog.load())
+        names, known = names_of(catalog.load())
+        state.adopt(names, catalog.next_derived_id(), known)
     except (LookupError, ValueError, TypeError, pa.ArrowException, FlightstoreError) as error:
         raise damaged(catalog.path, repr(error)) from error
     state.last_lsn = catalog.flushed_lsn
+    state.hasty.update(s.id for s in names.by_id.values() if s.derived and s.derived.stale)
     return {s.id: s.segments for s in state.names.by_id.values()}
 
 
@@ -108,36 +131,48 @@ def record_of(stored: StoredRecord) -> pb.LogRecord:
         ) from error
 
 
+def rows_of(state: State, stored: StoredRecord, put: pb.LogPut) -> pa.RecordBatch | None:
+    """The rows in the body of `stored`, the record of `put`; None if it has none."""
+    if not stored.body_bytes:
+        return None
+    count = sum(run.rows for run in put.runs if not run.segments)
+    return packed.decode(stored.data, stored.body_offset, count, state.put_schema(put))
+
+
+def change_of(state: State, stored: StoredRecord) -> Change:
+    """A stored record, which was applied before, as the feed hands it out."""
+    record = record_of(stored)
+    return Change(stored.lsn, record, rows_of(state, stored, record.put))
+
+
 def apply_record(
     state: State, reservations: Reservations, stored: StoredRecord, record: pb.LogRecord
-) -> None:
+) -> Change:
     """Carry out `record`, the message of `stored`. The caller holds the state lock."""
     rows: pa.RecordBatch | None = None
     if record.WhichOneof("op") == "put":
         put = record.put
-        packed_rows = sum(run.rows for run in put.runs if not run.segments)
-        if stored.body_bytes:
-            rows = packed.decode(
-                stored.data, stored.body_offset, packed_rows, state.put_schema(put)
-            )
+        rows = rows_of(state, stored, put)
         segments = [s.id for run in put.runs for s in run.segments]
-        # Until the next flush a replay needs these files, also where a later delete dropped them.
-        reservations.logged_segments.update(segments)
         reservations.start_after(
-            put.dataset_id + 1,
-            max((run.series for run in put.runs), default=0) + 1,
+            _after([put.dataset_id]),
+            _after(run.series for run in put.runs),
             max(segments, default=0) + 1,
         )
     state.apply(stored.lsn, record, rows)
+    return Change(stored.lsn, record, rows)
 
 
-def sweep(
-    files: Files, catalog: Catalog, state: State, *, below_id: int, logged: Collection[int]
-) -> list[str]:
+def _after(ids: Iterable[int]) -> int:
+    """The first id after all that were handed out; those of derived series never are."""
+    return max((number for number in ids if number < DERIVED_IDS), default=0) + 1
+
+
+def sweep(files: Files, catalog: Catalog, state: State, *, below_id: int) -> list[str]:
     """Remove segment files that nothing names, left by a crash. Returns their names.
 
     Only ids below `below_id`, the first one of this run, are looked at: newer files may be in the
-    making. `logged` are the segments that log records since the last flush name.
+    making. What a record of the log names stays, for replay and for who follows the log.
     """
     with state.lock:
         named = {s.file for series in state.names.by_id.values() for s in series.segments}
@@ -148,8 +183,10 @@ def sweep(
         if file not in named
         and (number := layout.segment_id(file)) is not None
         and number < below_id
-        and number not in logged
     ]
+    if orphans:
+        logged = _named_by_log(files)
+        orphans = [file for file in orphans if layout.segment_id(file) not in logged]
     unfinished = [
         layout.temporary(number)
         for file in files.list_dir(layout.TMP_DIR)
@@ -158,3 +195,13 @@ def sweep(
     for file in (*orphans, *unfinished):
         files.remove(file)
     return orphans
+
+
+def _named_by_log(files: Files) -> set[int]:
+    """The segments that records of the log name, all that are left of it."""
+    first = min((file.first_lsn for file in log_files(files)), default=1)
+    found: set[int] = set()
+    for stored in scan(files, LogEnd(first, None, 0, 0), after_lsn=first - 1):
+        for run in record_of(stored).put.runs:
+            found.update(segment.id for segment in run.segments)
+    return found

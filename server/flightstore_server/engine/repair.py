@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flightstore_proto import flightstore_pb2 as pb
-from flightstore_proto import intervals
 from flightstore_proto.errors import Corrupt, DataDirError
 from flightstore_server.engine import flush
 from flightstore_server.engine.bulk import defined_series
@@ -176,8 +175,8 @@ class _Repair:
         series = state.names.by_id.get(loss.series)
         self._said.append(sentence_of(loss, str(series or f"series {loss.series}")))
         if series is not None:
-            series.coverage = intervals.subtract(series.coverage, loss.start, loss.end)
-            state.dirty.add(series.id)
+            with state.lock:
+                state.lose(series, loss.start, loss.end)
 
     def _flush(self, state: State, stored: dict[int, Segments]) -> None:
         """Bring the catalog to the log's end, so that damaged files are not named by a replay."""

@@ -28,14 +28,13 @@ class Reservations:
         self._next_segment = 1
         self._series: dict[SeriesKey, int] = {}
         self._datasets: dict[str, Dataset] = {}
-        # Segments that replayed log records name: the catalog may not know them yet.
-        self.logged_segments: set[int] = set()
 
     def start_after(self, dataset: int, series: int, segment: int) -> None:
         """The first ids to hand out; never lowers a counter."""
-        self._next_dataset = max(self._next_dataset, dataset)
-        self._next_series = max(self._next_series, series)
-        self._next_segment = max(self._next_segment, segment)
+        with self._lock:
+            self._next_dataset = max(self._next_dataset, dataset)
+            self._next_series = max(self._next_series, series)
+            self._next_segment = max(self._next_segment, segment)
 
     def segment(self) -> int:
         with self._lock:
@@ -81,6 +80,8 @@ class Reservations:
 def _wider(known: Dataset | None, reserved: Dataset | None) -> Dataset | None:
     if known is None or reserved is None:
         return known or reserved
+    if reserved.id != known.id:  # a rule was faster to make it
+        return known
     return reserved if len(reserved.schema) > len(known.schema) else known
 
 

@@ -20,7 +20,12 @@ from flightstore_server.engine.inspection import Inspection, inspect, ts_at
 from flightstore_server.engine.reservations import Reservations
 from flightstore_server.engine.series import Dataset, parse_timeframe
 from flightstore_server.storage import layout, ranges
-from flightstore_server.storage.catalog import Catalog, VersionedCoverage, VersionedSegment
+from flightstore_server.storage.catalog import (
+    DERIVED_IDS,
+    Catalog,
+    VersionedCoverage,
+    VersionedSegment,
+)
 from flightstore_server.storage.damaged import DamagedFolder
 from flightstore_server.storage.files import Files
 from flightstore_server.storage.segment import index
@@ -37,6 +42,11 @@ class Loss:
     start: int
     end: int
     rows: int
+
+    @property
+    def is_computed(self) -> bool:
+        """Whether a rule keeps the series, so that its rows follow from others."""
+        return self.series >= DERIVED_IDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +83,9 @@ class Mended:
 
     def _after(self, ts: int) -> int:
         """Where the row at `ts` ends: a bar lasts until the next one."""
-        return ts + 1 if self.timeframe is None else grid.next_point(ts, self.timeframe)
+        if self.timeframe is None or not self.timeframe.has_grid:
+            return ts + 1
+        return grid.next_point(ts, self.timeframe)
 
     def _moved(self, ranges: RowRanges) -> list[tuple[int, int]]:
         """`ranges` of the old file's rows as ranges of the saved one's, joined where they touch."""
@@ -159,7 +171,11 @@ def _without(
         return
     if row.created < low:
         yield replace(row, retired=low)
-    kept = intervals.subtract(ranges.decode(row.ranges), loss.start, loss.end)
+    known = ranges.decode(row.ranges)
+    if loss.is_computed:  # its ranges are those that wait to be computed
+        kept = intervals.add(known, loss.start, loss.end)
+    else:
+        kept = intervals.subtract(known, loss.start, loss.end)
     yield VersionedCoverage(low, high, ranges.encode(kept))
     if high != row.retired and high is not None:
         yield replace(row, created=high)
@@ -167,6 +183,11 @@ def _without(
 
 def sentence_of(loss: Loss, series: str) -> str:
     """What a person is told of a loss."""
+    if loss.is_computed:
+        return (
+            f"{loss.rows} bars of {series} from {format_ns(loss.start)} to before "
+            f"{format_ns(loss.end)} are computed again, as far as their base is still there."
+        )
     return (
         f"Lost: {loss.rows} rows of {series} from {format_ns(loss.start)} to before "
         f"{format_ns(loss.end)}; the range is no longer covered, fetch or write it again."

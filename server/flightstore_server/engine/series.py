@@ -7,6 +7,7 @@ changed, so a reader's view is a handful of references taken under the state loc
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -18,6 +19,9 @@ from flightstore_server.engine.memtable import Memtable, MemtableView
 from flightstore_server.engine.periods import unit_of
 from flightstore_server.storage.segment.segment import Segment
 from flightstore_server.storage.segment.trailer import SeriesIdentity
+
+if TYPE_CHECKING:
+    from flightstore_server.engine.aggregates.derived import Derived
 
 Segments = tuple[Segment, ...]
 
@@ -46,6 +50,8 @@ class Series:
     memory: tuple[Memtable, ...] = ()  # oldest first; the last one takes appends unless sealed
     sealed: int = 0  # how many of `memory` take no more appends
     coverage: IntervalSet = EMPTY
+    derived: Derived | None = None  # if a rule keeps it
+    dependents: tuple[Series, ...] = ()  # what is derived from it, directly or through others
 
     @property
     def timeframe_text(self) -> str:
@@ -76,7 +82,11 @@ class Series:
     def view(self) -> SeriesView:
         """What the series holds now. The caller holds the state lock."""
         memory = tuple([m.view() for m in self.memory]) if self.memory else ()
-        return SeriesView(self, self.dataset.schema, self.segments, memory, self.coverage)
+        return SeriesView(self, self.dataset.schema, self.segments, memory, self.covered())
+
+    def covered(self) -> IntervalSet:
+        """The ranges that are known complete."""
+        return self.coverage if self.derived is None else self.derived.coverage()
 
 
 @dataclass(frozen=True, slots=True)

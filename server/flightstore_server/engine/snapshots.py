@@ -41,6 +41,8 @@ class Snapshots:
         with self._maintenance.lock:
             if any(row.name == name for row in self._catalog.snapshots()):
                 raise BadRequest(f"There is a snapshot {shown(name)} already; drop it first.")
+            # Later on what retention takes may be missing to compute it.
+            self._maintenance.aggregates.freshen_all(self._maintenance.aggregates.stale())
             lsn = self._maintenance.flush()
             row = SnapshotRow(name, self._catalog.version, lsn, self._clock())
             self._catalog.add_snapshot(row)
@@ -69,7 +71,7 @@ class Snapshots:
             with self._lock:
                 known = self._cache.get(version)
             if known is None:
-                known = names_of(self._catalog.load(version))
+                known, _ = names_of(self._catalog.load(version))
         with self._lock:
             self._cache[version] = known
             self._cache.move_to_end(version)

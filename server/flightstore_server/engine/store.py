@@ -15,17 +15,29 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from flightstore_proto import flightstore_pb2 as pb
 from flightstore_proto.errors import DataDirError, Overloaded
 from flightstore_server.engine.bulk import BulkWriter
 from flightstore_server.engine.commits import Committer, Pending
+from flightstore_server.engine.consumers import Consumers
+from flightstore_server.engine.declarations import Declarations
+from flightstore_server.engine.feed import Change, Feed
 from flightstore_server.engine.limits import Limits
 from flightstore_server.engine.maintenance import Compacted, Maintenance
 from flightstore_server.engine.puts import Preparer, Put
 from flightstore_server.engine.queries import Reader
-from flightstore_server.engine.recovery import replay, restore, sweep
+from flightstore_server.engine.reads import bounds
+from flightstore_server.engine.recovery import (
+    apply_record,
+    change_of,
+    record_of,
+    replay,
+    restore,
+    sweep,
+)
+from flightstore_server.engine.replication.origin import copied_from
 from flightstore_server.engine.reservations import Reservations
 from flightstore_server.engine.retention import Retention, RetentionRule
 from flightstore_server.engine.series import Series
@@ -35,9 +47,13 @@ from flightstore_server.engine.trim import trim_segments
 from flightstore_server.storage import layout
 from flightstore_server.storage.catalog import Catalog, SnapshotRow
 from flightstore_server.storage.files import Files, open_root
+from flightstore_server.storage.log.group import StoredRecord
 from flightstore_server.storage.log.reader import log_files
 from flightstore_server.storage.log.writer import LogWriter
 from flightstore_server.storage.segment.store import SegmentStore
+
+if TYPE_CHECKING:
+    from flightstore_server.engine.replication.replica import Replica
 
 log = logging.getLogger(__name__)
 UPKEEP_INTERVAL_SECONDS = 0.1
@@ -86,6 +102,8 @@ class Store:
         self.limits = limits
         self.clock = clock
         self.opened_at = time.monotonic()
+        self.origin = copied_from(files)
+        self.replica: Replica | None = None  # set while the server follows a primary
         for folder in (layout.LOG_DIR, layout.TMP_DIR, layout.SEGMENTS_DIR):
             files.make_dir(folder)
         self.catalog = Catalog(files.root / layout.CATALOG, may_create=not _holds_data(files))
@@ -99,19 +117,34 @@ class Store:
     def _recover(self, files: Files, limits: Limits, clock: Callable[[], int]) -> None:
         self.segments = SegmentStore(files, maps_max=limits.segment_maps_max)
         self.state = State(self.segments, remembered_puts=limits.remembered_puts)
-        reservations = Reservations()
+        reservations = self.reservations = Reservations()
         stored = restore(self.state, self.catalog)
         end = replay(self.state, files, self.catalog, reservations)
+        if self.origin is not None:
+            reservations.start_after(1, 1, self.origin.first_segment)
         log_writer = LogWriter(files, end, file_bytes=limits.log_file_bytes)
-        self.committer = Committer(log_writer, self.state, limits)
+        self.feed = Feed(
+            files,
+            self.state.last_lsn,
+            lambda stored: change_of(self.state, stored),
+            bytes_max=limits.feed_bytes_max,
+        )
+        self.committer = Committer(log_writer, self.state, self.feed, limits)
+        if self.origin is not None:
+            self.committer.read_only = self.origin.refusal
         self.maintenance = Maintenance(
             files, self.catalog, self.state, self.committer, reservations, limits, stored, clock
         )
         self._first_free_segment = reservations.first_unused_segment()
-        self._logged_segments = frozenset(reservations.logged_segments)
+        self.aggregates = self.maintenance.aggregates
+        self.positions = self.maintenance.positions
+        self.rules = Declarations(self.state, self.committer)
+        self.consumers = Consumers()
+        self.consumers.register(self.aggregates)
         self._preparer = Preparer(self.state, reservations, BulkWriter(files, reservations, limits))
         self.snapshots = Snapshots(self.catalog, self.state, self.maintenance, clock)
-        self.reader = Reader(self.state, self.maintenance.pins, self.snapshots.names, clock)
+        pins, names = self.maintenance.pins, self.snapshots.names
+        self.reader = Reader(self.state, pins, names, self.aggregates, clock)
         self.check_schema = self._preparer.check_schema
 
     def put(self, put: Put) -> Pending:
@@ -120,7 +153,7 @@ class Store:
         Raises a BadRequest if its rows cannot be kept, Overloaded if memory stays full, Poisoned
         after a failed write.
         """
-        self.committer.check()
+        self.committer.check_writable()
         self._wait_for_room()
         return self.committer.submit(self._pending(put))
 
@@ -132,14 +165,39 @@ class Store:
     def delete(
         self, dataset: str, instrument: str, timeframe: str, start: int | None, end: int | None
     ) -> Deleted:
-        """Delete the rows of one series in [start, end); the whole series if both are None."""
+        """Delete the rows of one series in [start, end); the whole series if both are None.
+
+        Raises UnknownInstrument, DerivedSeries for a series that a rule keeps.
+        """
+        self._refuse_derived(dataset, instrument, timeframe)
+        return self._delete(dataset, instrument, timeframe, start, end, retention=False)
+
+    def _refuse_derived(self, dataset: str, instrument: str, timeframe: str) -> None:
+        with self.state.lock:
+            found = self.state.names.get(dataset, instrument, timeframe)
+            if found is not None and found.derived is not None:
+                self.state.rulebook.check_write(dataset, instrument, timeframe)
+
+    def _delete(
+        self,
+        dataset: str,
+        instrument: str,
+        timeframe: str,
+        start: int | None,
+        end: int | None,
+        *,
+        retention: bool,
+    ) -> Deleted:
         with self.maintenance.lock:
             view = self.reader.view(dataset, instrument, timeframe, "")
             low, high = -(2**63) if start is None else start, 2**63 if end is None else end
             # Whatever could go wrong with a damaged file goes wrong here, before the log knows.
             trim_segments(view.segments, low, high, self.segments, view.schema)
             rows = self.snapshots.count(view, low, high)
-            delete = pb.LogDelete(series=view.series.id, whole_series=start is None and end is None)
+            delete = pb.LogDelete(whole_series=start is None and end is None, retention=retention)
+            delete.series = view.series.id if view.series.derived is None else 0
+            name = pb.Series(dataset=dataset, instrument=instrument, timeframe=timeframe)
+            delete.name.CopyFrom(name)
             if start is not None:
                 delete.range.start = start
             if end is not None:
@@ -164,21 +222,55 @@ class Store:
         return self._guard(lambda: self.maintenance.compact(full=full))
 
     def _delete_before(self, series: Series, cutoff: int) -> int:
+        """Delete what retention lets go of `series`; what is derived from it stays."""
+        # Rows of a window that is only partly old are kept until it is old as a whole.
+        windows = [d.derived.windows for d in series.dependents if d.derived is not None]
+        cutoff = min([cutoff, *(each.floor(cutoff) for each in windows)])
+        [view] = self.state.view([series])
+        held = bounds(view, self.segments)
+        if held is None or held[0] >= cutoff:
+            return 0
+        self.keep_derived(series)
         words = (series.dataset.name, str(series.instrument), series.timeframe_text)
-        return self.delete(*words, None, cutoff).rows
+        return self._delete(*words, None, cutoff, retention=True).rows
+
+    def keep_derived(self, series: Series) -> None:
+        """Have what is derived from `series` on the disk: old rows of it are about to go.
+
+        Raises Corrupt if it cannot be computed.
+        """
+        for dependent in series.dependents:
+            self.aggregates.freshen(dependent)
+        with self.state.lock:
+            unflushed = any(dependent.id in self.state.dirty for dependent in series.dependents)
+        if unflushed:
+            self.flush()
 
     def describe(
         self, dataset: str, instrument: str, timeframe: str, metadata: dict[str, str]
     ) -> Ack:
         """Merge `metadata` into a series' own; an empty value removes its key."""
+        self._refuse_derived(dataset, instrument, timeframe)
         view = self.reader.view(dataset, instrument, timeframe, "")
         record = pb.LogRecord(describe=pb.LogDescribe(series=view.series.id, metadata=metadata))
         return self.committer.submit(Pending(record)).result()
 
+    def replicate(self, records: Sequence[StoredRecord]) -> None:
+        """Log and carry out records of the primary, which continue the log."""
+        if any(record.body_bytes for record in records):
+            self._wait_for_room()
+        self.committer.replicate(records, self._apply_replicated)
+
+    def _apply_replicated(self, stored: StoredRecord) -> Change:
+        message = record_of(stored)
+        with self.state.lock:
+            return apply_record(self.state, self.reservations, stored, message)
+
     def upkeep(self) -> None:
         """One round of background work; see Maintenance.step()."""
         self.maintenance.step()
-        self._retention.step()
+        if not self.committer.read_only:  # a replica's rows go when its primary's do
+            self._retention.step()
         with self._room:
             self._room.notify_all()
 
@@ -190,16 +282,19 @@ class Store:
                 self.catalog,
                 self.state,
                 below_id=self._first_free_segment,
-                logged=self._logged_segments,
             )
 
     def close(self) -> None:
         """Finish what was acknowledged, stop the threads, release the directory."""
+        if self.replica is not None:
+            self.replica.stop()
         self._stop.set()
         self._wake.set()
+        self.feed.close()
         if self._upkeep is not None:
             self._upkeep.join()
         self.committer.stop()
+        self.maintenance.close()
         self.catalog.close()
         self.files.unlock()
 

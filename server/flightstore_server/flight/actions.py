@@ -10,9 +10,10 @@ from pathlib import Path
 from google.protobuf.message import Message
 
 from flightstore_proto import flightstore_pb2 as pb
-from flightstore_proto.errors import UnknownAction, did_you_mean, near, shown
+from flightstore_proto.errors import BadRequest, UnknownAction, did_you_mean, near, shown
 from flightstore_server.engine import backup as backups
 from flightstore_server.engine import verify as verification
+from flightstore_server.engine.consumers import Consumer
 from flightstore_server.engine.series import SeriesView
 from flightstore_server.engine.store import Store
 from flightstore_server.flight.requests import parse, range_of
@@ -21,11 +22,24 @@ from flightstore_server.storage.files import resident_bytes
 from flightstore_server.version import VERSION
 
 Action = Callable[[Store, bytes], Iterator[Message]]
+_SYNC_SECONDS, _SYNC_SECONDS_MAX = 10.0, 600.0
 
 
 def health(store: Store, _: bytes) -> Iterator[Message]:
-    reason = store.committer.poison_reason
+    reason = _read_only_reason(store)
     yield pb.Health(ready=True, version=VERSION, read_only=bool(reason), reason=reason)
+
+
+def _read_only_reason(store: Store) -> str:
+    return store.committer.poison_reason or store.committer.read_only
+
+
+def promote(store: Store, body: bytes) -> Iterator[Message]:
+    """Make a replica a primary."""
+    if store.replica is None:
+        raise BadRequest("This server is not a replica; there is nothing to promote.")
+    store.replica.promote()
+    yield from health(store, body)
 
 
 def status(store: Store, _: bytes) -> Iterator[Message]:
@@ -48,12 +62,15 @@ def status(store: Store, _: bytes) -> Iterator[Message]:
         memtable_bytes=state.memtable_bytes,
         resident_bytes=resident_bytes(),
         open_streams=store.maintenance.pins.count(),
-        read_only_reason=store.committer.poison_reason,
+        read_only_reason=_read_only_reason(store),
         counters={
             "open_segments": store.segments.count(),
             "log_sync_microseconds": int(store.committer.log.sync_seconds * 1e6),
         },
         limits={key: int(value) for key, value in asdict(store.limits).items()},
+        log_tail_lsn=store.maintenance.log_tail_lsn,
+        consumers=[_consumer(c) for c in store.consumers.all()],
+        following=store.origin.primary if store.origin else "",
     )
 
 
@@ -134,6 +151,26 @@ def backup(store: Store, body: bytes) -> Iterator[Message]:
     )
 
 
+def rule_add(store: Store, body: bytes) -> Iterator[Message]:
+    yield store.rules.add(parse(pb.Rule, body, "action body"))
+
+
+def rule_list(store: Store, _: bytes) -> Iterator[Message]:
+    yield pb.Rules(rules=store.rules.list())
+
+
+def rule_remove(store: Store, body: bytes) -> Iterator[Message]:
+    yield store.rules.remove(parse(pb.RuleRequest, body, "action body").name)
+
+
+def sync(store: Store, body: bytes) -> Iterator[Message]:
+    request = parse(pb.SyncRequest, body, "action body")
+    lsn = request.lsn if request.HasField("lsn") else store.state.last_lsn
+    seconds = min(request.timeout_seconds or _SYNC_SECONDS, _SYNC_SECONDS_MAX)
+    behind = store.consumers.wait(lsn, list(request.consumers), seconds)
+    yield pb.SyncResult(lsn=lsn, behind=[_consumer(c) for c in behind])
+
+
 ACTIONS: dict[str, tuple[Action, str]] = {
     "health": (health, "is the server ready, and does it accept writes"),
     "status": (status, "sizes, positions and limits"),
@@ -147,6 +184,11 @@ ACTIONS: dict[str, tuple[Action, str]] = {
     "compact": (compact, "merge small segments"),
     "verify": (verify, "check every stored byte"),
     "backup": (backup, "copy the data directory while serving"),
+    "promote": (promote, "have a replica take writes from now on"),
+    "rule-add": (rule_add, "have series derived from others"),
+    "rule-list": (rule_list, "the rules there are"),
+    "rule-remove": (rule_remove, "remove a rule and what it keeps"),
+    "sync": (sync, "wait until consumers have reached a log position"),
 }
 
 
@@ -164,6 +206,17 @@ def run(store: Store, name: str, body: bytes) -> Iterator[Message]:
 def _view(store: Store, request: pb.RangeRequest) -> SeriesView:
     series = request.series
     return store.reader.view(series.dataset, series.instrument, series.timeframe, request.snapshot)
+
+
+def _consumer(consumer: Consumer) -> pb.Consumer:
+    return pb.Consumer(
+        name=consumer.name,
+        kind=consumer.kind,
+        lsn=consumer.lsn,
+        state=consumer.state,
+        error=consumer.error,
+        errors=consumer.errors,
+    )
 
 
 def _snapshot(store: Store, row: SnapshotRow) -> pb.Snapshot:

@@ -25,11 +25,12 @@ from flightstore_server.flight.service import Service
 log = logging.getLogger(__name__)
 
 
-def bind(store: Store, host: str, port: int) -> Service:
+def bind(store: Store, host: str, port: int, *, replication_token: str = "") -> Service:
     """Serve `store` on `host`:`port` (0: a free one). Raises ConfigError if it is not possible."""
     shown = f"[{host}]" if ":" in host else host
     try:
-        return Service(store, f"grpc://{shown}:{port}")
+        location = f"grpc://{shown}:{port}"
+        return Service(store, location, replication_token=replication_token)
     except (OSError, pa.ArrowException) as error:
         raise ConfigError(
             f"Cannot listen on {shown}:{port}: the port is in use or the address is not this "
@@ -39,9 +40,17 @@ def bind(store: Store, host: str, port: int) -> Service:
 
 
 def run_until_signal(
-    service: Service, store: Store, *, shutdown_seconds: float, ready: Callable[[], None]
+    service: Service,
+    store: Store,
+    *,
+    shutdown_seconds: float,
+    ready: Callable[[], None],
+    stop: Callable[[], None],
 ) -> NoReturn:
-    """Call `ready`, serve until SIGTERM or SIGINT, close everything, and end the process."""
+    """Call `ready`, serve until SIGTERM or SIGINT, close everything, and end the process.
+
+    `stop` ends what else uses the store, before that is closed.
+    """
     signalled, wakeup = socket.socketpair()
     wakeup.setblocking(False)
     signal.set_wakeup_fd(wakeup.fileno())
@@ -54,6 +63,7 @@ def run_until_signal(
     log.info("stopping")
     closing = threading.Thread(target=service.shutdown, name="shutdown", daemon=True)
     closing.start()
+    stop()
     closing.join(shutdown_seconds)
     store.close()
     if closing.is_alive():

@@ -7,14 +7,25 @@ from typing import TypeVar
 from google.protobuf.message import DecodeError, Message
 
 from flightstore_proto import flightstore_pb2 as pb
+from flightstore_proto import instrument as instruments
 from flightstore_proto import timeframe as timeframes
 from flightstore_proto.errors import BadRequest, CommitMismatch
 from flightstore_proto.timerange import TimeRange, checked
 from flightstore_server.engine.puts import Put, SeriesRows
 from flightstore_server.engine.queries import Query
+from flightstore_server.engine.subscriptions import Request as Subscribe
+from flightstore_server.engine.updates import Delivered, Selector
 
 M = TypeVar("M", bound=Message)
-Request = pb.ReadRequest | pb.CatalogRequest | pb.GapsRequest
+Request = (
+    pb.ReadRequest
+    | pb.CatalogRequest
+    | pb.GapsRequest
+    | pb.CopyRequest
+    | pb.ReplicateRequest
+    | pb.SegmentRequest
+    | pb.SubscribeRequest
+)
 
 
 def parse(kind: type[M], data: bytes, what: str) -> M:
@@ -53,6 +64,29 @@ def query_of(request: pb.ReadRequest) -> Query:
         tail=request.tail,
         snapshot=request.snapshot,
         strict=request.strict,
+        closed=request.closed,
+    )
+
+
+def subscription_of(request: pb.SubscribeRequest) -> Subscribe:
+    """A SubscribeRequest as the engine takes it."""
+    delivered = None
+    if request.HasField("delivered"):
+        came = request.delivered
+        instruments.parse(came.instrument)
+        delivered = Delivered(came.instrument, came.ts, came.rows)
+    selector = Selector(
+        request.dataset,
+        request.instruments,
+        request.timeframe,
+        request.columns,
+        request.closed,
+    )
+    return Subscribe(
+        selector,
+        start=request.start if request.HasField("start") else None,
+        after_lsn=request.after_lsn if request.HasField("after_lsn") else None,
+        delivered=delivered,
     )
 
 

@@ -9,21 +9,38 @@ import pyarrow.flight as fl
 from flightstore_proto import flightstore_pb2 as pb
 from flightstore_proto.errors import UnknownAction
 from flightstore_server.engine.store import Store
+from flightstore_server.engine.subscriptions import Subscriptions
 from flightstore_server.flight import actions
 from flightstore_server.flight.catalog import catalog_stream, flight_infos, info_of
 from flightstore_server.flight.errors import guarded, guarded_stream
 from flightstore_server.flight.gaps import gaps_stream
 from flightstore_server.flight.puts import receive_puts
 from flightstore_server.flight.reads import identity_schema, read_stream, stream_schema
+from flightstore_server.flight.replication import (
+    AUTHORIZATION,
+    Authorization,
+    Replication,
+    Request,
+)
 from flightstore_server.flight.requests import parse, query_of, ticket_of
+from flightstore_server.flight.subscriptions import live_stream
 
 
 class Service(fl.FlightServerBase):  # type: ignore[misc]
     """Serves one store. Never call serve(): it waits for streams for ever (see lifecycle.py)."""
 
-    def __init__(self, store: Store, location: str) -> None:
-        super().__init__(location)
+    def __init__(self, store: Store, location: str, *, replication_token: str = "") -> None:
+        # Middleware costs every call some 50 µs: only where there may be replicas.
+        middleware = {AUTHORIZATION: Authorization()} if replication_token else {}
+        super().__init__(location, middleware=middleware)
         self._store = store
+        self._subscriptions = Subscriptions(store)
+        self._replication = Replication(store, replication_token)
+
+    def shutdown(self) -> None:
+        """Stop serving; those who follow the log are told first, since they would never end."""
+        self._store.feed.close()
+        super().shutdown()
 
     @guarded
     def do_get(self, context: fl.ServerCallContext, ticket: fl.Ticket) -> fl.FlightDataStream:
@@ -32,6 +49,10 @@ class Service(fl.FlightServerBase):  # type: ignore[misc]
             return catalog_stream(self._store, request)
         if isinstance(request, pb.GapsRequest):
             return gaps_stream(self._store, request)
+        if isinstance(request, pb.SubscribeRequest):
+            return live_stream(self._subscriptions, request, context)
+        if isinstance(request, Request):
+            return self._replication.stream(context, request)
         return read_stream(self._store, request)
 
     @guarded

@@ -22,11 +22,13 @@ import pyarrow as pa
 from flightstore_server.storage.catalog_file import Transaction, damaged, open_catalog, problems
 from flightstore_server.storage.segment.segment import RowRanges, Segment
 
-_SERIES_COLUMNS = "id, dataset, instrument, timeframe, free_grid, metadata"
+_SERIES_COLUMNS = "id, dataset, instrument, timeframe, free_grid, metadata, rule"
 _SEGMENT_COLUMNS = (
     "id, series, file, rows, min_ts, max_ts, max_lsn, size, crc, idx, columns, codec, file_rows, "
     "visible, bulk_lsn"
 )
+# Ids of series and datasets that rules make, which nobody hands out beforehand.
+DERIVED_IDS = 1 << 31
 _LIVE = "retired is null"
 _AT_VERSION = "created <= :v and (retired is null or retired > :v)"
 
@@ -47,6 +49,7 @@ class SeriesRow:
     timeframe: str
     free_grid: bool
     metadata: dict[str, str]
+    rule: str = ""  # the name of the rule that keeps it; empty if it is written
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,7 @@ class Contents:
     series: list[SeriesRow]
     segments: list[Segment]
     coverage: dict[int, bytes]
+    rules: list[bytes]
 
 
 @dataclass(slots=True)
@@ -96,6 +100,8 @@ class Change:
     added: list[Segment] = field(default_factory=list)
     retired: list[int] = field(default_factory=list)
     coverage: dict[int, bytes] = field(default_factory=dict)
+    rules: dict[str, bytes] = field(default_factory=dict)
+    retired_rules: list[str] = field(default_factory=list)
 
 
 class Catalog:
@@ -127,6 +133,7 @@ class Catalog:
         series = self._db.execute(f"select {_SERIES_COLUMNS} from series where {where}", at)
         segments = self._db.execute(f"select {_SEGMENT_COLUMNS} from segments where {where}", at)
         coverage = self._db.execute(f"select series, ranges from coverage where {where}", at)
+        rules = self._db.execute(f"select rule from rules where {where} order by name", at)
         return Contents(
             [
                 DatasetRow(i, name, pa.ipc.read_schema(pa.py_buffer(schema)), bool(has_id))
@@ -135,13 +142,33 @@ class Catalog:
             [_series(row) for row in series],
             [_segment(row) for row in segments],
             dict(coverage.fetchall()),
+            [rule for (rule,) in rules],
         )
 
     def next_ids(self) -> tuple[int, int, int]:
-        """The first unused dataset, series and segment id, of all versions."""
-        query = "select coalesce(max(id), 0) + 1 from "
-        first = [self._db.execute(query + t).fetchone()[0] for t in _TABLES_WITH_IDS]
-        return first[0], first[1], first[2]
+        """The first unused dataset, series and segment id, of all versions.
+
+        Ids from DERIVED_IDS on are not handed out, but counted by the state as rules are applied.
+        """
+        query = f"select coalesce(max(id), 0) + 1 from {{}} where id < {DERIVED_IDS}"
+        first = [self._db.execute(query.format(t)).fetchone()[0] for t in ("datasets", "series")]
+        last = self._db.execute("select coalesce(max(id), 0) + 1 from segments").fetchone()
+        return first[0], first[1], last[0]
+
+    def next_derived_id(self) -> int:
+        """The first unused id of a derived series or dataset."""
+        query = "select max(id) from (select id from datasets union all select id from series)"
+        return max(DERIVED_IDS, (self._db.execute(query).fetchone()[0] or 0) + 1)
+
+    def positions(self) -> dict[str, int]:
+        """The durable positions of consumers, by name."""
+        return dict(self._db.execute("select consumer, lsn from positions").fetchall())
+
+    def set_positions(self, positions: dict[str, int]) -> None:
+        """Replace all positions."""
+        with self._transaction() as db:
+            db.execute("delete from positions")
+            db.executemany("insert into positions values (?, ?)", list(positions.items()))
 
     def commit(self, change: Change) -> int:
         """Apply `change` in one durable transaction. Returns the new version."""
@@ -152,6 +179,11 @@ class Catalog:
             for table in ("segments", "coverage"):
                 self._retire(version, table, "series", change.retired_series)
             self._retire(version, "series", "id", change.retired_series)
+            self._retire(version, "rules", "name", {*change.retired_rules, *change.rules})
+            db.executemany(
+                "insert or replace into rules (name, rule, created) values (?, ?, ?)",
+                [(name, rule, version) for name, rule in change.rules.items()],
+            )
             self._write_words(version, change)
             db.executemany(
                 f"insert into segments ({_SEGMENT_COLUMNS}, created) values ({'?,' * 15} ?)",
@@ -219,7 +251,7 @@ class Catalog:
             db.executemany(
                 "delete from segments where id = ? and created = ?", [row[:2] for row in gone]
             )
-            for table in ("coverage", "series"):
+            for table in ("coverage", "series", "rules"):
                 db.execute(f"delete from {table} as x where x.retired is not null and not {pinned}")
         still = {i for (i,) in self._db.execute("select distinct id from segments")}
         return [(i, file) for i, file in {row[0]: row[2] for row in gone}.items() if i not in still]
@@ -301,11 +333,12 @@ class Catalog:
             )
             if not updated.rowcount:
                 self._db.execute(
-                    "insert or replace into series values (?, ?, ?, ?, ?, ?, ?, null)",
-                    (s.id, s.dataset, s.instrument, s.timeframe, s.free_grid, metadata, version),
+                    f"insert or replace into series ({_SERIES_COLUMNS}, created) "
+                    "values (?, ?, ?, ?, ?, ?, ?, ?)",
+                    (*_series_values(s, metadata), version),
                 )
 
-    def _retire(self, version: int, table: str, key: str, ids: Iterable[int]) -> None:
+    def _retire(self, version: int, table: str, key: str, ids: Iterable[object]) -> None:
         self._db.executemany(
             f"update {table} set retired = ? where {key} = ? and retired is null",
             [(version, i) for i in ids],
@@ -322,12 +355,13 @@ class Catalog:
         return Transaction(self._db)
 
 
-_TABLES_WITH_IDS = ("datasets", "series", "segments")
-
-
 def _series(row: tuple[Any, ...]) -> SeriesRow:
-    number, dataset, instrument, timeframe, free, metadata = row
-    return SeriesRow(number, dataset, instrument, timeframe, bool(free), json.loads(metadata))
+    number, dataset, instrument, timeframe, free, metadata, rule = row
+    return SeriesRow(number, dataset, instrument, timeframe, bool(free), json.loads(metadata), rule)
+
+
+def _series_values(s: SeriesRow, metadata: str) -> tuple[object, ...]:
+    return (s.id, s.dataset, s.instrument, s.timeframe, s.free_grid, metadata, s.rule)
 
 
 def _segment(row: Sequence[Any]) -> Segment:

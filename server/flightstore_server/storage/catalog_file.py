@@ -8,14 +8,15 @@ triggers keep, for each table, the sum of its rows' CRCs, and opening the catalo
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
 from flightstore_proto.errors import DataDirError
+from flightstore_server.storage import catalog_upgrade
 from flightstore_server.storage.checksum import crc
 
-FORMAT = 1
+FORMAT = 2
 _SCHEMA = """
 create table meta (key text primary key, value integer not null) without rowid;
 create table datasets (
@@ -25,7 +26,7 @@ create table datasets (
 create table series (
     id integer not null, dataset integer not null, instrument text not null,
     timeframe text not null, free_grid integer not null, metadata text not null,
-    created integer not null, retired integer,
+    rule text not null, created integer not null, retired integer,
     primary key (id, created)
 ) without rowid;
 create table segments (
@@ -48,13 +49,20 @@ create table snapshots (
 create table positions (consumer text primary key, lsn integer not null) without rowid;
 create table sums (name text primary key, value integer not null) without rowid;
 """
+_RULES_TABLE = """
+create table rules (
+    name text not null, rule blob not null, created integer not null, retired integer,
+    primary key (name, created)
+) without rowid
+"""
 _COLUMNS = {
     "meta": ("key", "value"),
     "datasets": ("id", "name", "schema", "key_has_id"),
     "series": (
         *("id", "dataset", "instrument", "timeframe", "free_grid", "metadata"),
-        *("created", "retired"),
+        *("rule", "created", "retired"),
     ),
+    "rules": ("name", "rule", "created", "retired"),
     "segments": (
         *("id", "series", "file", "rows", "min_ts", "max_ts", "max_lsn", "size", "crc", "idx"),
         *("columns", "codec", "file_rows", "visible", "bulk_lsn", "created", "retired"),
@@ -105,6 +113,8 @@ def _prepare(db: sqlite3.Connection, path: Path, *, may_create: bool) -> None:
         with Transaction(db):
             _create(db)
     found = db.execute("select value from meta where key = 'format'").fetchone()
+    if found == (1,):
+        found = _upgraded(db, path)
     if found is None or found[0] != FORMAT:
         raise DataDirError(
             f"{path} has format {found and found[0]}, and this flightstore reads format {FORMAT}; "
@@ -115,18 +125,44 @@ def _prepare(db: sqlite3.Connection, path: Path, *, may_create: bool) -> None:
 
 
 def _create(db: sqlite3.Connection) -> None:
-    for statement in filter(str.strip, _SCHEMA.split(";")):
+    for statement in filter(str.strip, [*_SCHEMA.split(";"), _RULES_TABLE]):
         db.execute(statement)
-    for table, columns in _COLUMNS.items():
+    for table in _COLUMNS:
         db.execute("insert into sums values (?, 0)", (table,))
-        for event, change in _SUM_CHANGES.items():
-            old, new = (", ".join(f"{row}.{c}" for c in columns) for row in ("old", "new"))
-            db.execute(
-                f"create trigger {table}_{event} after {event} on {table} begin update sums set "
-                f"value = value {change.format(old=old, new=new)} where name = '{table}'; end"
-            )
+        _watch(db, table)
     db.execute("insert into sums values (?, ?)", (_SUM_OF_SCHEMA, _schema_crc(db)))
     db.execute("insert into meta values ('format', ?)", (FORMAT,))
+
+
+def _upgraded(db: sqlite3.Connection, path: Path) -> tuple[int]:
+    """Bring a sound catalog of format 1 to this one; returns the format it has then."""
+    columns = {t: c for t, c in _COLUMNS.items() if t != "rules"} | catalog_upgrade.COLUMNS_1
+    for problem in _wrong_sums(db, columns):
+        raise damaged(path, problem)
+    with Transaction(db):
+        catalog_upgrade.upgrade_from_1(
+            db, _RULES_TABLE, lambda table: _watch(db, table), lambda table: _sum_of(db, table)
+        )
+        db.execute("update meta set value = ? where key = 'format'", (FORMAT,))
+        crc_now = (_schema_crc(db), _SUM_OF_SCHEMA)
+        db.execute("update sums set value = ? where name = ?", crc_now)
+    return (FORMAT,)
+
+
+def _watch(db: sqlite3.Connection, table: str) -> None:
+    """Have the sum of `table` follow every change of its rows."""
+    for event, change in _SUM_CHANGES.items():
+        old, new = (", ".join(f"{row}.{c}" for c in _COLUMNS[table]) for row in ("old", "new"))
+        db.execute(
+            f"create trigger {table}_{event} after {event} on {table} begin update sums set "
+            f"value = value {change.format(old=old, new=new)} where name = '{table}'; end"
+        )
+
+
+def _sum_of(db: sqlite3.Connection, table: str, columns: Sequence[str] = ()) -> int:
+    listed = ", ".join(columns or _COLUMNS[table])
+    found = db.execute(f"select coalesce(sum(row_crc({listed})), 0) from {table}").fetchone()
+    return int(found[0])
 
 
 _SUM_CHANGES = {
@@ -145,14 +181,15 @@ def _schema_crc(db: sqlite3.Connection) -> int:
     return _row_crc(rows.fetchall())
 
 
-def _wrong_sums(db: sqlite3.Connection) -> Iterator[str]:
+def _wrong_sums(
+    db: sqlite3.Connection, tables: Mapping[str, Sequence[str]] = _COLUMNS
+) -> Iterator[str]:
     """The tables whose rows are not those that were written."""
     known = dict(db.execute("select name, value from sums").fetchall())
     if known.get(_SUM_OF_SCHEMA) != _schema_crc(db):
         yield "the definition of its tables has changed"
-    for table, columns in _COLUMNS.items():
-        sum_now = f"select coalesce(sum(row_crc({', '.join(columns)})), 0) from {table}"
-        if known.get(table) != db.execute(sum_now).fetchone()[0]:
+    for table, columns in tables.items():
+        if known.get(table) != _sum_of(db, table, columns):
             yield f"the rows of its table {table} are not those that were written"
 
 

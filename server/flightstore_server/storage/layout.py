@@ -2,8 +2,10 @@
 
     LOCK                                    held while a server runs
     catalog.sqlite                          which series and segments exist
+    replica.json                            of a replica: whose it is, until it is promoted
     log/<first LSN>.log                     the write-ahead log
     tmp/<segment id>.arrow                  segments being written
+    tmp/<segment id>.fetched                segments that a replica is fetching
     damaged/                                what `flightstore repair` took out, under its old names
     segments/dataset=candles/exchange=binance/symbol=BTC%2FUSDT/timeframe=1m/2024-17.arrow
 
@@ -24,9 +26,13 @@ TMP_DIR = "tmp"
 SEGMENTS_DIR = "segments"
 DAMAGED_DIR = "damaged"
 SALVAGED_LOG = f"{TMP_DIR}/salvaged.log"
+REPLICA = "replica.json"
+REPLICA_UNFINISHED = f"{TMP_DIR}/{REPLICA}"
+CATALOG_COPY = f"{TMP_DIR}/{CATALOG}"
 # SQLite's own companions of the catalog.
 CATALOG_FILES = (CATALOG, CATALOG + "-wal", CATALOG + "-shm")
 _LOG_SUFFIX = ".log"
+_FETCHED_SUFFIX = ".fetched"
 
 
 def log_file(first_lsn: int) -> str:
@@ -44,6 +50,22 @@ def log_first_lsn(file: str) -> int | None:
 
 def temporary(segment_id: int) -> str:
     return f"{TMP_DIR}/{segment_id}.arrow"
+
+
+def fetched(segment_id: int) -> str:
+    return f"{TMP_DIR}/{segment_id}{_FETCHED_SUFFIX}"
+
+
+def is_fetched(file: str) -> bool:
+    """Whether the file called `file` (without folder) is a segment that was being fetched."""
+    return file.endswith(_FETCHED_SUFFIX)
+
+
+def is_segment(file: str) -> bool:
+    """Whether `file` is a name that segment_file() makes: none that leaves the folder, say."""
+    parts = file.split("/")
+    keyed = len(parts) > 2 and all("=" in part for part in parts[1:-1])
+    return parts[0] == SEGMENTS_DIR and keyed and segment_id(file) is not None
 
 
 def series_dir(dataset: str, instrument: Instrument, timeframe: str) -> str:

@@ -45,6 +45,11 @@ class StoredRecord:
     body_offset: int
     body_bytes: int
 
+    @property
+    def body(self) -> pa.Buffer:
+        """Its packed rows."""
+        return self.data.slice(self.body_offset, self.body_bytes)
+
 
 @dataclass(frozen=True, slots=True)
 class GroupHead:

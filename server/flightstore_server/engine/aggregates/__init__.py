@@ -1,0 +1,1 @@
+"""Derived series: bars that follow from other rows, and are kept as these change."""

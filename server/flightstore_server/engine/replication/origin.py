@@ -1,0 +1,109 @@
+"""What makes a data directory a replica's: a file that says whose it is, until it is promoted.
+
+It is there before the first byte of the copy. With a catalog beside it the copy is complete, since
+the catalog comes last; without one the copy was interrupted and is begun anew.
+
+A replica's flushes and merges write segments of their own, whose ids must never meet those of the
+primary's segments to come. So ids are counted in *generations* of 2^32. A primary stays in its
+generation; a replica takes one above all that it has seen, by a random step, so that two replicas
+of one primary differ too, and one of them can follow the other after that was promoted.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import dataclass
+
+from flightstore_proto.errors import DataDirError
+from flightstore_server.storage import layout
+from flightstore_server.storage.files import Files
+
+_GENERATION_BITS = 32
+# Some thousand promotions one after another fit into the 63 bits that the catalog has for an id.
+_STEP_MAX = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Whose copy this is, and the generations of its own segments, the current one last."""
+
+    primary: str
+    generations: tuple[int, ...] = ()
+
+    @property
+    def first_segment(self) -> int:
+        """The first id of the current generation."""
+        return self.generations[-1] << _GENERATION_BITS
+
+    @property
+    def refusal(self) -> str:
+        """What somebody is told who wants to write."""
+        return f"This server is a replica of {self.primary}; write there, or promote it."
+
+    def above(self, segment_id: int) -> Origin:
+        """With a new generation above that of `segment_id`."""
+        generation = generation_of(segment_id) + 1 + secrets.randbelow(_STEP_MAX)
+        return Origin(self.primary, (*self.generations, generation))
+
+
+def generation_of(segment_id: int) -> int:
+    return segment_id >> _GENERATION_BITS
+
+
+def load(files: Files) -> Origin | None:
+    """Whose replica the directory is; None if it is nobody's. Raises DataDirError if damaged."""
+    if not files.exists(layout.REPLICA):
+        return None
+    try:
+        said = json.loads(files.read(layout.REPLICA))
+        return Origin(str(said["primary"]), tuple(int(g) for g in said["generations"]))
+    except (ValueError, TypeError, LookupError) as error:
+        raise DataDirError(
+            f"{files.root / layout.REPLICA} is damaged ({error!r}); start the replica anew with an "
+            "empty data directory."
+        ) from error
+
+
+def is_whole(files: Files, origin: Origin) -> bool:
+    """Whether the copy was finished."""
+    return bool(origin.generations) and files.exists(layout.CATALOG)
+
+
+def copied_from(files: Files) -> Origin | None:
+    """As load(), of a directory to be opened. Raises DataDirError if the copy is unfinished."""
+    origin = load(files)
+    if origin is not None and not is_whole(files, origin):
+        raise DataDirError(
+            f"The copy of {origin.primary} in {files.root} was interrupted; start with --follow to "
+            "have it made anew."
+        )
+    return origin
+
+
+def save(files: Files, origin: Origin) -> None:
+    """Have the directory say so, durably."""
+    said = {"primary": origin.primary, "generations": origin.generations}
+    file = files.create(layout.REPLICA_UNFINISHED)
+    try:
+        file.write([json.dumps(said).encode()])
+        file.sync()
+    finally:
+        file.close()
+    files.publish(layout.REPLICA_UNFINISHED, layout.REPLICA)
+
+
+def forget(files: Files) -> None:
+    """Make the directory a primary's, durably."""
+    files.remove(layout.REPLICA)
+    files.sync_dir(".")
+
+
+def require_none(files: Files) -> None:
+    """Raise DataDirError if the directory is a replica's: it must not be written to unawares."""
+    origin = load(files)
+    if origin is not None:
+        raise DataDirError(
+            f"The data directory {files.root} is a replica of {origin.primary}; start it with "
+            f"--follow {origin.primary}, and promote it if that server is gone for good."
+        )

@@ -1,0 +1,253 @@
+"""Live subscriptions: how many there may be, when each may send, and what equal ones share.
+
+A subscription is a position. Nothing is queued for it: when its connection takes the next message,
+it takes what changed meanwhile, from memory or from the log's files. After a message it rests until
+the next tick of a clock that all share, so that many changes make one message, and those who follow
+the same selection wake together, stand at the same position and need their message made once.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from flightstore_proto.errors import BadRequest, Overloaded
+from flightstore_server.engine.store import Store
+from flightstore_server.engine.updates import Delivered, History, Selector, UpdateFollower
+from flightstore_server.engine.updates.pieces import Piece, pieces
+from flightstore_server.engine.wide_reads import batch_rows_max
+
+# Between two messages of a subscription, for each one there is: a message costs about that much.
+_REST_PER_SUBSCRIPTION_SECONDS = 0.000_25
+# How often somebody who waits looks whether its client is still there.
+_LOOK_SECONDS = 1.0
+# A host that is gone is noticed by writing to it; and the position of a quiet stream moves on.
+_SIGN_OF_LIFE_SECONDS = 15.0
+# So many changes of others move the position sooner.
+_SKIPPED_MAX = 1_000
+# The first message is small, and each full one twice as large as the one before: whoever never
+# reads holds little.
+_FIRST_BYTES = 64 * 1024
+_MESSAGE_BYTES_MAX = 1 << 20
+_BLOCKED_AFTER_SECONDS = 1.0
+_SHARED_MAX = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a client wants: history from `start` on (None: none), then every change.
+
+    With `after_lsn` it was connected before: no history but the rest of the one that broke off.
+    """
+
+    selector: Selector
+    start: int | None = None
+    after_lsn: int | None = None
+    delivered: Delivered | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One batch of a stream: the position after it, what was deleted, and then rows."""
+
+    lsn: int
+    history: bool = False
+    deletes: tuple[tuple[str, int | None, int | None], ...] = ()
+    piece: Piece | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What came after a position, made once for all that stand there."""
+
+    lsn: int
+    messages: tuple[Message, ...]
+
+
+class _Meeting:
+    """Where subscriptions of the same selection take turns."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+
+class Subscription:
+    """One live stream; a consumer that `status` shows while it is under way."""
+
+    kind = "subscriber"
+    error = ""
+    errors = 0
+
+    def __init__(
+        self, store: Store, hub: Subscriptions, number: int, request: Request, meeting: _Meeting
+    ) -> None:
+        self.name = f"live-{number} {request.selector}"
+        self._store = store
+        self._hub = hub
+        self._selector = request.selector
+        self._meeting = meeting
+        after = request.after_lsn
+        with store.state.lock:  # history and changes meet at one position
+            self._follower = UpdateFollower(
+                store, request.selector, after, delivered=request.delivered
+            )
+            self._history: History | None = None
+            if request.start is not None and (after is None or request.delivered):
+                self._history = History(store, self._follower, request.start, request.delivered)
+        self.schema = self._follower.columns.schema
+        self._rows_max = batch_rows_max(self.schema)
+        self._bytes = _FIRST_BYTES
+        self.lsn = self._follower.lsn
+        self._waiting = self._sending = False
+        self._latest = time.monotonic()  # when the latest message was handed over, or taken
+
+    @property
+    def state(self) -> str:
+        """waiting for a change, blocked by a client that does not read, or running."""
+        if self._waiting:
+            return "waiting"
+        blocked = self._sending and time.monotonic() - self._latest > _BLOCKED_AFTER_SECONDS
+        return "blocked" if blocked else "running"
+
+    def messages(self, is_gone: Callable[[], bool]) -> Iterator[Message]:
+        """The stream: it ends when `is_gone` says so, and otherwise with an error.
+
+        Raises Lagged if the log no longer has what comes next, Corrupt if something is damaged,
+        Unavailable once the server is stopping.
+        """
+        self._store.consumers.register(self)
+        try:
+            for message in self._messages(is_gone):
+                self._sending, self._latest = True, time.monotonic()
+                yield message
+                self._sending, self._latest = False, time.monotonic()
+                self.lsn = message.lsn
+        finally:
+            self._store.consumers.forget(self)
+            self._hub.leave(self)
+
+    def _messages(self, is_gone: Callable[[], bool]) -> Iterator[Message]:
+        if self._history is not None:
+            for piece in pieces(self._history.runs(), self._rows_max):
+                self._store.feed.wait(self._follower.lsn, 0)  # raises when the server stops
+                yield Message(self._follower.lsn, history=True, piece=piece)
+            self._history = None
+        yield Message(self._follower.lsn)  # from here on it is live
+        while not is_gone():
+            yield from self._next()
+
+    def _next(self) -> Iterator[Message]:
+        """What comes after the position, if there is something within a second."""
+        self._waiting = True
+        news = self._follower.wait(_LOOK_SECONDS)
+        self._waiting = False
+        sent = False
+        if news:
+            for message in self._step():
+                yield message
+                sent = True
+        if not sent and self._position_is_due():
+            yield Message(self._follower.lsn)
+        if news:
+            time.sleep(self._hub.rest())
+
+    def _position_is_due(self) -> bool:
+        quiet = time.monotonic() - self._latest
+        skipped = self._follower.lsn - self.lsn
+        return quiet >= _SIGN_OF_LIFE_SECONDS or (quiet >= _LOOK_SECONDS and skipped > _SKIPPED_MAX)
+
+    def _step(self) -> Iterator[Message]:
+        if not self._follower.is_pure:
+            yield from self._made()
+            return
+        with self._meeting.lock:
+            key = (self._selector, len(self.schema), self._follower.lsn)
+            step = self._hub.shared(key)
+            if step is not None:
+                self._follower.skip_to(step.lsn)
+                made: Iterator[Message] = iter(step.messages)
+            else:
+                made = self._made()
+                first = list(itertools.islice(made, 2))
+                if len(first) < 2:  # what takes several messages is made anew by each
+                    self._hub.share(key, _Step(self._follower.lsn, tuple(first)))
+                made = itertools.chain(first, made)
+        yield from made
+
+    def _made(self) -> Iterator[Message]:
+        before = self._follower.lsn
+        update = self._follower.take(bytes_max=self._bytes)
+        if update is None:
+            return
+        deletes = tuple((str(s.instrument), low, high) for s, low, high in update.deletes)
+        rows_max = max(1, self._rows_max // 3)
+        piece: Piece | None = None
+        for following in pieces(update.runs, rows_max):
+            if piece is not None:
+                yield Message(before, deletes=deletes, piece=piece)
+                deletes = ()
+            piece = following
+        yield Message(update.lsn, deletes=deletes, piece=piece)
+        if piece is not None and piece.rows.nbytes >= self._bytes // 2:
+            self._bytes = min(2 * self._bytes, _MESSAGE_BYTES_MAX)
+
+
+Key = tuple[Selector, int, int]
+
+
+class Subscriptions:
+    """The live subscriptions of one store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._numbers = itertools.count(1)
+        self._opening = threading.Lock()
+        self._lock = threading.Lock()  # guards what is shared
+        # Whoever lets go of a subscription has left, also one whose stream never began.
+        self._open: weakref.WeakSet[Subscription] = weakref.WeakSet()
+        self._meetings: weakref.WeakValueDictionary[Selector, _Meeting] = (
+            weakref.WeakValueDictionary()
+        )
+        self._steps: OrderedDict[Key, _Step] = OrderedDict()
+
+    def open(self, request: Request) -> Subscription:
+        """Begin one. Raises Overloaded if there are enough, and whatever UpdateFollower does."""
+        if request.delivered is not None and (request.start is None or request.after_lsn is None):
+            raise BadRequest("To go on with a history, say its `start` and its `after_lsn` again.")
+        with self._opening:
+            most = self._store.limits.subscribers_max
+            if len(self._open) >= most:
+                raise Overloaded(
+                    f"There are {most} live subscriptions already (limits.subscribers_max); close "
+                    "one, follow several series with one, or raise the limit."
+                )
+            meeting = self._meetings.setdefault(request.selector, _Meeting())
+            made = Subscription(self._store, self, next(self._numbers), request, meeting)
+            self._open.add(made)
+        return made
+
+    def leave(self, subscription: Subscription) -> None:
+        self._open.discard(subscription)
+
+    def rest(self) -> float:
+        """Seconds until the next tick, at which who has sent may send again."""
+        tick = self._store.limits.coalesce_seconds
+        tick += len(self._open) * _REST_PER_SUBSCRIPTION_SECONDS
+        return tick - time.monotonic() % tick
+
+    def shared(self, key: Key) -> _Step | None:
+        """What comes after a position, if it was made already."""
+        with self._lock:
+            return self._steps.get(key)
+
+    def share(self, key: Key, step: _Step) -> None:
+        """Keep what comes after a position for the others that stand there."""
+        with self._lock:
+            self._steps[key] = step
+            if len(self._steps) > _SHARED_MAX:
+                self._steps.popitem(last=False)
