@@ -6,6 +6,7 @@
     db.series("binance:*/USDT")                         # what is there
     btc = db.candles("binance:BTC/USDT", "1m", "2024-01-01", "2024-02-01")
     px = db.candles("binance:*/USDT", "1h", "-90d", columns=["close"], layout="wide")
+    for batch in db.live("binance:*/USDT", "1m", "-1h"): ...   # and what comes, as it comes
     db.gaps("binance:BTC/USDT", "1m", "2024")           # what is missing, and why
     db.write("mylab:BTC/USDT", btc, timeframe="1m", covers=("2024-01-01", "2024-02-01"))
 
@@ -18,16 +19,22 @@ from flightstore._acks import PendingAck, WriteAck
 from flightstore._answers import (
     BackupResult,
     CompactResult,
+    Consumer,
     Health,
     Snapshot,
     Status,
+    SyncResult,
     VerifyProgress,
 )
 from flightstore._batches import Batches
 from flightstore._client import Client, connect
 from flightstore._config import Retry, Timeout, Tls
 from flightstore._layouts import Frames
+from flightstore._live.batch import Deleted, LiveBatch
+from flightstore._live.iterator import Live
+from flightstore._live.selection import Selection
 from flightstore._reading import PartialReadWarning
+from flightstore._rules import Rule, Rules
 from flightstore._writer import Writer
 from flightstore_proto.errors import (
     BadInstrument,
@@ -39,14 +46,18 @@ from flightstore_proto.errors import (
     Corrupt,
     DataDirError,
     DeadlineExceeded,
+    DerivedSeries,
     FlightstoreError,
     InternalError,
     InvalidRows,
+    Lagged,
     MissingCoverage,
     MissingExtra,
     Overloaded,
     PartialRead,
     Poisoned,
+    ReadOnly,
+    RuleConflict,
     SchemaMismatch,
     Unauthorized,
     Unavailable,
@@ -54,6 +65,7 @@ from flightstore_proto.errors import (
     UnknownColumn,
     UnknownDataset,
     UnknownInstrument,
+    UnknownRule,
     UnknownSnapshot,
 )
 
@@ -69,13 +81,23 @@ __all__ = [
     "Batches",
     "Frames",
     "PartialReadWarning",
+    # following
+    "Live",
+    "LiveBatch",
+    "Deleted",
+    "Selection",
     # writing
     "Writer",
     "WriteAck",
     "PendingAck",
+    # derived series
+    "Rules",
+    "Rule",
     # what the server answers
     "Health",
     "Status",
+    "Consumer",
+    "SyncResult",
     "Snapshot",
     "CompactResult",
     "VerifyProgress",
@@ -94,11 +116,16 @@ __all__ = [
     "SchemaMismatch",
     "InvalidRows",
     "CommitMismatch",
+    "DerivedSeries",
+    "RuleConflict",
+    "UnknownRule",
     "MissingCoverage",
     "PartialRead",
     "Corrupt",
     "Poisoned",
+    "ReadOnly",
     "Overloaded",
+    "Lagged",
     "Unauthorized",
     "Unavailable",
     "DeadlineExceeded",

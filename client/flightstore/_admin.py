@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from flightstore._acks import WriteAck
@@ -12,17 +12,20 @@ from flightstore._answers import (
     Health,
     Snapshot,
     Status,
+    SyncResult,
     VerifyProgress,
 )
 from flightstore._connection import Answer, Connection
 from flightstore._requests import message
+from flightstore._rules import Rules
 from flightstore_proto import flightstore_pb2 as pb
+from flightstore_proto.errors import BadRequest, DeadlineExceeded, shown
 
 T = TypeVar("T")
 
 
 class Admin:
-    """Snapshots, status and maintenance; part of Client."""
+    """Snapshots, rules, status and maintenance; part of Client."""
 
     _connection: Connection
 
@@ -47,6 +50,43 @@ class Admin:
         """Unpin the snapshot `name`. Raises UnknownSnapshot, with near names."""
         request = message(pb.SnapshotRequest, name=name)
         return Snapshot.of(self._connection.action("snapshot-drop", request, pb.Snapshot))
+
+    @property
+    def rules(self) -> Rules:
+        """The rules by which the server keeps derived series: `add`, `list`, `remove`."""
+        return Rules(self._connection)
+
+    def sync(
+        self,
+        lsn: int | WriteAck | None = None,
+        consumers: str | Sequence[str] | None = None,
+        timeout: float = 10.0,
+    ) -> SyncResult:
+        """Wait until those who follow the log have dealt with everything up to an LSN.
+
+        lsn        it, or the acknowledgement of a write; None: the newest
+        consumers  names, as in `Status.consumers`; None: aggregates and triggers
+        timeout    seconds to wait; then DeadlineExceeded names who is behind
+        """
+        if not timeout >= 0:
+            raise BadRequest(f"timeout={shown(timeout)} is not a number of seconds.")
+        request = message(
+            pb.SyncRequest,
+            lsn=lsn.lsn if isinstance(lsn, WriteAck) else lsn,
+            consumers=[consumers] if isinstance(consumers, str) else consumers,
+            timeout_seconds=max(timeout, 0.001),  # 0 stands for the server's own choice
+        )
+        found = self._connection.retrying(
+            lambda: self._connection.action("sync", request, pb.SyncResult, deadline="stream")
+        )
+        if found.behind:
+            who = ", ".join(f"{c.name} (at {c.lsn}, {c.state})" for c in found.behind)
+            raise DeadlineExceeded(f"Not at LSN {found.lsn} after {timeout:g} s: {who}.")
+        return SyncResult(found.lsn)
+
+    def promote(self) -> Health:
+        """Have a replica stop following its primary and take writes from now on."""
+        return Health.of(self._connection.action("promote", None, pb.Health))
 
     def flush(self) -> WriteAck:
         """Move everything written so far from the log into segments; `lsn` says how far."""

@@ -37,7 +37,9 @@ class Record(Mapping[str, Any]):
 def _plain(value: Any) -> Any:
     if isinstance(value, (str, bool, int, float)):
         return value
-    return dict(value) if isinstance(value, Mapping) else list(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    return [Consumer.of(item) if isinstance(item, pb.Consumer) else item for item in value]
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,32 @@ class Health(Record):
     version: str
     read_only: bool
     reason: str
+
+
+@dataclass(frozen=True)
+class Consumer(Record):
+    """Somebody who follows the server's log.
+
+    kind    aggregates, trigger, subscriber or replica
+    lsn     everything up to it is dealt with
+    state   running, waiting, retrying, stopped or lagged
+    error   what last went wrong; empty once it goes well again
+    errors  how often something went wrong since the server started
+    """
+
+    name: str
+    kind: str
+    lsn: int
+    state: str
+    error: str
+    errors: int
+
+
+@dataclass(frozen=True)
+class SyncResult(Record):
+    """Everybody who was asked for has dealt with everything up to `lsn`."""
+
+    lsn: int
 
 
 @dataclass(frozen=True)
@@ -70,6 +98,9 @@ class Status(Record):
     read_only_reason: str
     counters: dict[str, int] = field(default_factory=dict)
     limits: dict[str, int] = field(default_factory=dict)
+    log_tail_lsn: int = 0
+    following: str = ""
+    consumers: list[Consumer] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from flightstore._address import resolve
 from flightstore._admin import Admin
 from flightstore._config import Retry, Timeout, Tls
 from flightstore._connection import Connection
+from flightstore._follows import Follows
 from flightstore._holdings import Holdings
 from flightstore._reads import Reads
 from flightstore._writes import Writes
@@ -16,7 +17,7 @@ from flightstore_proto import flightstore_pb2 as pb
 from flightstore_proto.errors import DeadlineExceeded, Unavailable
 
 
-class Client(Reads, Holdings, Writes, Admin):
+class Client(Reads, Follows, Holdings, Writes, Admin):
     """A connection to a flightstore server. Made by `connect`; a context manager.
 
     Safe to use from several threads. Not to be carried into a forked process: connect there.

@@ -19,9 +19,10 @@ class Timeout:
     read      a read that returns a whole frame, from request to last row
     write     `write` and `write_many`, from first row to acknowledgement; and, for a `Writer`,
               how long to wait for room, for one acknowledgement, and for the last ones
-    action    short questions and commands: coverage, status, delete, snapshots, ...
+    action    short questions and commands: coverage, status, delete, snapshots, ...; and until a
+              live stream is open, which then has no deadline
     stream    calls that go on while the caller works or the server does: `batches`, an open
-              `Writer`, compact, verify, backup
+              `Writer`, compact, verify, backup, sync
     """
 
     connect: float = 5.0

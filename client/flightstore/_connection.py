@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -42,6 +43,12 @@ class Message(Protocol):
     def SerializeToString(self) -> bytes: ...  # noqa: N802  (protobuf's name)
 
 
+class Closing(Protocol):
+    """Something that has to be closed before the connection it uses."""
+
+    def close(self) -> None: ...
+
+
 class Answer(Protocol[T_co]):
     """The class of a message that an action answers with."""
 
@@ -57,6 +64,7 @@ class _CallOptions:
     write: Any
     action: Any
     stream: Any
+    live: Any  # streams without an end, and so without a deadline
 
     @classmethod
     def build(cls, timeout: Timeout, token: str | None) -> _CallOptions:
@@ -64,13 +72,13 @@ class _CallOptions:
         # Buffers that arrive over Flight start at odd addresses. Aligned while reading they cost
         # one copy; left alone, polars copies them later and compute kernels may crash.
         aligned = IpcReadOptions(ensure_alignment=Alignment.DataTypeSpecific)
+        common = {"headers": headers, "read_options": aligned}
         return cls(
             **{
-                name: flight.FlightCallOptions(
-                    timeout=getattr(timeout, name), headers=headers, read_options=aligned
-                )
+                name: flight.FlightCallOptions(timeout=getattr(timeout, name), **common)
                 for name in ("connect", "read", "write", "action", "stream")
-            }
+            },
+            live=flight.FlightCallOptions(**common),
         )
 
 
@@ -86,6 +94,7 @@ class Connection:
         self._options = _CallOptions.build(timeout, token)
         certificates = tls.options() if tls is not None else {}
         self._closed = False
+        self._to_close: weakref.WeakSet[Closing] = weakref.WeakSet()
         self._brisk = self._client(_BRISK, certificates)
         self._patient = self._client(_PATIENT, certificates)
 
@@ -139,8 +148,8 @@ class Connection:
             yield answer.FromString(result.body.to_pybytes())
 
     def open_read(self, ticket: bytes, *, deadline: str = "read") -> ReadStream:
-        """The rows that `ticket` asks for, from the first one."""
-        client = self._patient if deadline == "stream" else self._brisk
+        """The rows that `ticket` asks for, from the first one; "live" is no deadline at all."""
+        client = self._patient if deadline in ("stream", "live") else self._brisk
         options = getattr(self._options, deadline)
         reader = self.call(lambda: client.do_get(flight.Ticket(ticket), options))
         return ReadStream(self, reader)
@@ -153,9 +162,15 @@ class Connection:
         writer, acks = self.call(lambda: client.do_put(descriptor, schema, options))
         return PutStream(self, writer, acks)
 
+    def close_first(self, stream: Closing) -> None:
+        """Have `stream` closed with this connection, unless it is forgotten before."""
+        self._to_close.add(stream)
+
     def close(self) -> None:
         """Hang up. Closing twice is harmless."""
         if not self._closed:
+            for stream in list(self._to_close):
+                stream.close()
             self.call(self._brisk.close)
             self.call(self._patient.close)
             self._closed = True

@@ -30,7 +30,7 @@ class Runs:
     ordinals: list[int] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
 
-    def add(self, said: pb.BatchRuns, batch_rows: int) -> None:
+    def add(self, said: pb.BatchRuns | pb.LiveBatch, batch_rows: int) -> None:
         """Append what a batch's metadata says, having checked it against the batch."""
         if len(said.series) != len(said.rows) or sum(said.rows) != batch_rows:
             raise InternalError("The server's runs do not add up to the rows it sent.")
@@ -38,6 +38,21 @@ class Runs:
             raise InternalError("The server sent rows of an instrument that it did not name.")
         self.ordinals.extend(said.series)
         self.rows.extend(said.rows)
+
+    def spans(self) -> list[tuple[str, int, int]]:
+        """(instrument, first row, one past its last) of every run that has rows."""
+        ends = accumulate(self.rows)
+        return [
+            (self.instruments[ordinal], end - rows, end)
+            for ordinal, rows, end in zip(self.ordinals, self.rows, ends, strict=True)
+            if rows
+        ]
+
+    def only_own(self) -> Runs:
+        """The same runs over just those instruments that have one, in the order of the runs."""
+        position = {ordinal: i for i, ordinal in enumerate(dict.fromkeys(self.ordinals))}
+        names = [self.instruments[ordinal] for ordinal in position]
+        return Runs(names, [position[ordinal] for ordinal in self.ordinals], list(self.rows))
 
     def extents(self) -> list[tuple[int, int]]:
         """(offset, rows) of every instrument, in the order of `instruments`; rows may be 0."""
@@ -68,10 +83,13 @@ def polars_columns(runs: Runs) -> list[pl.Series]:
 
 
 class ArrowColumns:
-    """Makes `exchange` and `symbol` of the rows of any runs over the same `instruments`."""
+    """Makes `exchange` and `symbol` of the rows of any runs over the same `instruments`.
 
-    def __init__(self, instruments: Sequence[str]) -> None:
-        self._parts = [_Coded.of(part) for part in _parts(instruments)]
+    They are indices of type `width` into the distinct texts; None: the narrowest that holds them.
+    """
+
+    def __init__(self, instruments: Sequence[str], width: pa.DataType | None = None) -> None:
+        self._parts = [_Coded.of(part, width) for part in _parts(instruments)]
 
     def prepended(self, table: T, runs: Runs) -> T:
         """`table`, or a batch, with both columns in front, dictionary-encoded."""
@@ -89,19 +107,22 @@ class _Coded:
 
     values: pa.Array
     numbers: list[int]
+    width: pa.DataType
 
     @classmethod
-    def of(cls, part: Sequence[str]) -> _Coded:
+    def of(cls, part: Sequence[str], width: pa.DataType | None) -> _Coded:
         codes: dict[str, int] = {}
         numbers = [codes.setdefault(text, len(codes)) for text in part]
-        return cls(pa.array(list(codes), pa.utf8()), numbers)
+        return cls(pa.array(list(codes), pa.utf8()), numbers, width or _narrowest(len(codes)))
 
     def rows(self, runs: Runs) -> pa.DictionaryArray:
-        size = len(self.values)
-        width = pa.int8() if size < 2**7 else pa.int16() if size < 2**15 else pa.int32()
-        codes = _expanded(runs, [self.numbers[i] for i in runs.ordinals], width)
+        codes = _expanded(runs, [self.numbers[i] for i in runs.ordinals], self.width)
         # Safe would look at every row again; `Runs.add` has checked the ordinals.
         return pa.DictionaryArray.from_arrays(codes, self.values, safe=False)
+
+
+def _narrowest(size: int) -> pa.DataType:
+    return pa.int8() if size < 2**7 else pa.int16() if size < 2**15 else pa.int32()
 
 
 def polars_ordinals(runs: Runs) -> pl.Series:

@@ -26,6 +26,12 @@ class ReadOptions(TypedDict, total=False):
     snapshot: str | None
 
 
+class BarOptions(ReadOptions, total=False):
+    """Keywords that reads of bars take as well."""
+
+    closed: bool
+
+
 class Reads:
     """Reads of rows; part of Client."""
 
@@ -42,7 +48,7 @@ class Reads:
         *,
         output: Literal["polars"] = ...,
         layout: Literal["long", "wide"] = ...,
-        **options: Unpack[ReadOptions],
+        **options: Unpack[BarOptions],
     ) -> pl.DataFrame: ...
     @overload
     def read(
@@ -55,7 +61,7 @@ class Reads:
         *,
         output: Literal["polars"] = ...,
         layout: Literal["dict"],
-        **options: Unpack[ReadOptions],
+        **options: Unpack[BarOptions],
     ) -> Frames[pl.DataFrame]: ...
     @overload
     def read(
@@ -68,7 +74,7 @@ class Reads:
         *,
         output: str,
         layout: str = ...,
-        **options: Unpack[ReadOptions],
+        **options: Unpack[BarOptions],
     ) -> Frame: ...
     def read(
         self,
@@ -83,6 +89,7 @@ class Reads:
         tail: int | None = None,
         tz: str | None = None,
         strict: bool = False,
+        closed: bool = False,
         snapshot: str | None = None,
         output: str = "polars",
         layout: str = "long",
@@ -97,6 +104,8 @@ class Reads:
         limit, tail  at most so many rows of each series, from the start or from the end
         tz           time zone to show times in; what is read stays the same
         strict       raise unless the range is known complete and every name is stored
+        closed       leave out bars that are not over yet: whose end no later row and no range
+                     that is known complete has reached
         snapshot     read the data as pinned by this snapshot
         output       "polars"; "pandas", with `ts` as index; "arrow"
         layout       for a list or a pattern:
@@ -123,6 +132,7 @@ class Reads:
             tail=tail,
             snapshot=snapshot,
             strict=strict,
+            closed=closed,
             runs=runs,
         )
         fetched = fetch(self._connection, ticket, runs=runs)
@@ -140,7 +150,7 @@ class Reads:
         *,
         output: Literal["polars"] = ...,
         layout: Literal["long", "wide"] = ...,
-        **options: Unpack[ReadOptions],
+        **options: Unpack[BarOptions],
     ) -> pl.DataFrame: ...
     @overload
     def candles(
@@ -152,7 +162,7 @@ class Reads:
         *,
         output: Literal["polars"] = ...,
         layout: Literal["dict"],
-        **options: Unpack[ReadOptions],
+        **options: Unpack[BarOptions],
     ) -> Frames[pl.DataFrame]: ...
     @overload
     def candles(
@@ -164,7 +174,7 @@ class Reads:
         *,
         output: str,
         layout: str = ...,
-        **options: Unpack[ReadOptions],
+        **options: Unpack[BarOptions],
     ) -> Frame: ...
     def candles(
         self,
@@ -178,6 +188,7 @@ class Reads:
         tail: int | None = None,
         tz: str | None = None,
         strict: bool = False,
+        closed: bool = False,
         snapshot: str | None = None,
         output: str = "polars",
         layout: str = "long",
@@ -194,6 +205,7 @@ class Reads:
             tail=tail,
             tz=tz,
             strict=strict,
+            closed=closed,
             snapshot=snapshot,
             output=output,
             layout=layout,
@@ -279,6 +291,7 @@ class Reads:
         limit: int | None = None,
         tail: int | None = None,
         strict: bool = False,
+        closed: bool = False,
         snapshot: str | None = None,
     ) -> Batches:
         """The rows of `read` as Arrow record batches of at most 64 Ki rows, in bounded memory.
@@ -298,6 +311,7 @@ class Reads:
             tail=tail,
             snapshot=snapshot,
             strict=strict,
+            closed=closed,
             runs=runs,
         )
         return Batches(self._connection, ticket, runs=runs)

@@ -81,6 +81,7 @@ def read_ticket(
     tail: int | None,
     snapshot: str | None,
     strict: bool,
+    closed: bool,
     runs: bool,
 ) -> bytes:
     """The bytes of a ticket for rows; `runs` asks for the identity as runs, else for none."""
@@ -90,12 +91,13 @@ def read_ticket(
         instruments=names(instruments),
         timeframe=timeframe or "",
         range=window(start, end),
-        columns=_columns(columns),
+        columns=column_names(columns),
         limit=_count("limit", limit),
         tail=_count("tail", tail),
         snapshot=snapshot or "",
         identity=pb.ReadRequest.IDENTITY_RUNS if runs else pb.ReadRequest.IDENTITY_AUTO,
         strict=strict,
+        closed=closed,
     )
     if request.limit and request.tail:
         raise BadRequest("limit counts from the start and tail from the end: give one of them.")
@@ -178,7 +180,8 @@ def metadata(values: Mapping[str, str] | None) -> dict[str, str]:
     return {str(k): "" if v is None else str(v) for k, v in (values or {}).items()}
 
 
-def _columns(columns: str | Iterable[str] | None) -> list[str]:
+def column_names(columns: str | Iterable[str] | None) -> list[str]:
+    """`columns` as the contract has them."""
     if columns is None:
         return []
     listed = [columns] if isinstance(columns, str) else list(columns)

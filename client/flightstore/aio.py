@@ -7,7 +7,8 @@
 
 Every method of `Client` is here as a coroutine that takes the same arguments, done by a thread of
 the loop's default executor. Cancelling the coroutine frees the caller at once; the call itself
-ends by itself or at its deadline.
+ends by itself or at its deadline. `live` and `live_many` are not coroutines: what they return is
+iterated with `async for`, and its threads are its own, so that any number of streams can wait.
 """
 
 from __future__ import annotations
@@ -20,6 +21,10 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 from flightstore._client import Client
 from flightstore._client import connect as _connect
+from flightstore._follows import Follows
+from flightstore._live.event_loop import AsyncLive
+from flightstore._live.iterator import Live
+from flightstore._rules import Rules
 from flightstore._writer import Writer
 
 P = ParamSpec("P")
@@ -54,6 +59,37 @@ def _iterated(
             iterator.close()
 
     return cast("Callable[Concatenate[Any, P], AsyncIterator[R]]", iterate)
+
+
+def _followed(
+    method: Callable[Concatenate[Follows, P], Live],
+) -> Callable[Concatenate[Any, P], AsyncLive]:
+    """`method`, which gives a live stream, without the wait until that is open."""
+
+    @wraps(method)
+    def follow(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> AsyncLive:
+        return AsyncLive(method(_Impatient(self._sync), *args, **kwargs))
+
+    return cast("Callable[Concatenate[Any, P], AsyncLive]", follow)
+
+
+class _Impatient(Follows):
+    def __init__(self, sync: Client) -> None:
+        self._connection = sync._connection
+
+    def _ready(self, live: Live) -> Live:
+        return live
+
+
+class AsyncRules:
+    """Rules for an event loop."""
+
+    def __init__(self, sync: Rules) -> None:
+        self._sync = sync
+
+    add = _threaded(Rules.add)
+    list = _threaded(Rules.list)
+    remove = _threaded(Rules.remove)
 
 
 class AsyncWriter:
@@ -95,6 +131,8 @@ class AsyncClient:
     candles = _threaded(Client.candles)
     trades = _threaded(Client.trades)
     batches = _iterated(Client.batches)
+    live = _followed(Client.live)
+    live_many = _followed(Client.live_many)
     gaps = _threaded(Client.gaps)
     coverage = _threaded(Client.coverage)
     write = _threaded(Client.write)
@@ -106,11 +144,18 @@ class AsyncClient:
     snapshot = _threaded(Client.snapshot)
     snapshots = _threaded(Client.snapshots)
     drop_snapshot = _threaded(Client.drop_snapshot)
+    sync = _threaded(Client.sync)
+    promote = _threaded(Client.promote)
     flush = _threaded(Client.flush)
     compact = _threaded(Client.compact)
     verify = _iterated(Client.verify)
     backup = _threaded(Client.backup)
     close = _threaded(Client.close)
+
+    @property
+    def rules(self) -> AsyncRules:
+        """As `Client.rules`; its methods are coroutines."""
+        return AsyncRules(self._sync.rules)
 
     def writer(self, dataset: str = "candles", timeframe: str | None = None) -> AsyncWriter:
         """As `Client.writer`; its `write` is a coroutine, what it returns can be awaited."""
@@ -165,4 +210,4 @@ def _connecting(method: Callable[P, Client]) -> Callable[P, _Connecting]:
 
 connect = _connecting(_connect)
 
-__all__ = ["AsyncClient", "AsyncWriter", "connect"]
+__all__ = ["AsyncClient", "AsyncLive", "AsyncRules", "AsyncWriter", "connect"]

@@ -5,10 +5,12 @@
     options     what commands share: --uri, --token, --json, --dataset, ...
     output      tables for people, JSON for machines
     catalog     ls, status, gaps, coverage; `missing` prints gaps
-    rows        head, tail
+    rows        head, tail; `following` prints what comes
     export      export, with `sinks` writing the files
     load        import, with the package `loading` reading the files
     admin       delete, snapshot, backup, compact
+    rules       rules add, list, remove
+    consumers   sync, promote
 
 This module imports neither typer nor rich, so that it can say which extra is missing.
 """

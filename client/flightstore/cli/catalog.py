@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from flightstore.cli import options, output
+from flightstore.cli.consumers import print_consumers
 from flightstore.cli.missing import SHOWN, longest, print_gaps
 from flightstore.cli.values import plain_fields, plain_rows
 
@@ -74,10 +75,12 @@ def status(
     if as_json:
         output.print_json(facts)
         return
+    consumers = facts.pop("consumers", [])
     nested = {name: facts.pop(name) for name in ("counters", "limits") if name in facts}
     output.print_facts(facts)
     for title, numbers in nested.items():
         output.print_facts({f"{title}.{name}": numbers[name] for name in sorted(numbers)})
+    print_consumers(consumers, facts["last_lsn"])
 
 
 def gaps(

@@ -8,7 +8,8 @@ from typing import Annotated
 import pyarrow as pa
 import typer
 
-from flightstore.cli import options, output
+import flightstore
+from flightstore.cli import following, options, output
 from flightstore.cli.csv_text import CsvText
 from flightstore.cli.values import plain_rows
 from flightstore_proto.errors import BadRequest
@@ -38,6 +39,7 @@ def head(
       flightstore head binance:BTC/USDT --dataset trades --start 2024-08-09 -n 3 --json
     """
     options.need_timeframe(dataset, timeframe)
+    _check(as_json, as_csv)
     with options.connect(uri, token) as db:
         table = db.read(
             dataset, instrument, timeframe, start, end,
@@ -55,6 +57,9 @@ def tail(
     dataset: options.Dataset = "candles",
     columns: options.Columns = None,
     snapshot: options.Snapshot = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Then print rows as they come.")
+    ] = False,
     as_json: options.Json = False,
     as_csv: Csv = False,
     uri: options.Uri = options.DEFAULT_URI,
@@ -62,22 +67,50 @@ def tail(
 ) -> None:
     """Print the last rows of a series.
 
+    With --follow it goes on with every row that is written, also of other instruments that a
+    pattern matches, until it is interrupted; JSON is then one object a line. A bar that is still
+    open is printed again whenever it changes.
+
     Examples:
       flightstore tail binance:BTC/USDT --timeframe 1d -n 3
       flightstore tail binance:BTC/USDT --timeframe 1m --columns close --csv
+      flightstore tail 'binance:*' --dataset trades --follow
     """
     options.need_timeframe(dataset, timeframe)
+    _check(as_json, as_csv)
+    if follow and (end is not None or snapshot is not None):
+        raise BadRequest("What is followed has no end: --follow goes without --end and --snapshot.")
+    shown = options.split_columns(columns)
     with options.connect(uri, token) as db:
+        # Before the rows are read: what is written meanwhile is told again rather than lost.
+        after = db.status().last_lsn if follow else None
         table = db.read(
             dataset, instrument, timeframe, start, end,
-            columns=options.split_columns(columns), tail=rows, snapshot=snapshot, output="arrow",
+            columns=shown, tail=rows, snapshot=snapshot, output="arrow",
         )  # fmt: skip
-    _print(table, as_json, as_csv)
+        if not follow:
+            _print(table, as_json, as_csv)
+            return
+        with db.live(
+            instrument, timeframe, dataset=dataset, columns=shown, after_lsn=after
+        ) as live:
+            _follow(live, table, as_json, as_csv)
+
+
+def _check(as_json: bool, as_csv: bool) -> None:
+    if as_json and as_csv:
+        raise BadRequest("Give --json or --csv, not both.")
+
+
+def _follow(live: flightstore.Live, table: pa.Table, as_json: bool, as_csv: bool) -> None:
+    sys.stdout.flush()
+    lines, rows = following.lines(table.schema, as_json, as_csv), plain_rows(table)
+    lines.print(table, rows)
+    sys.stdout.flush()
+    following.follow(live, lines, following.Shown(rows))
 
 
 def _print(table: pa.Table, as_json: bool, as_csv: bool) -> None:
-    if as_json and as_csv:
-        raise BadRequest("Give --json or --csv, not both.")
     if as_csv:
         _print_csv(table)
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from typing import Any
@@ -60,4 +60,8 @@ def _plain_field(name: str, value: Any) -> Any:
         return format_ns(to_ns(value))
     if name == "created" and isinstance(value, int):  # nanoseconds on the wire
         return format_ns(value)
-    return dict(value) if isinstance(value, Mapping) else value
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [item if isinstance(item, str) else plain_fields(item) for item in value]
+    return value

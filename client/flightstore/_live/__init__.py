@@ -1,0 +1,1 @@
+"""Following what is committed: positions, reconnects, bridges, and what is handed out."""
