@@ -12,15 +12,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bench import (
+    aggregates,
     bulk_puts,
     cold,
     ingest_backfill,
     ingest_live,
+    live,
     machine,
     memory,
     read_history,
     read_many,
     read_tail,
+    replica,
     small_puts,
     start,
     written_bytes,
@@ -40,6 +43,9 @@ MEASUREMENTS: dict[str, Callable[[Session], Iterator[Figure]]] = {
     "cold": cold.run,
     "ingest_backfill": ingest_backfill.run,
     "ingest_live": ingest_live.run,
+    "aggregates": aggregates.run,
+    "live": live.run,
+    "replica": replica.run,
 }
 _RESULTS = Path(__file__).parent / "RESULTS.md"
 

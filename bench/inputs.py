@@ -50,12 +50,14 @@ def wide_name(number: int) -> str:
     return f"bench:S{number:05}/USD"
 
 
-def trades(rows: int, *, first: int = 0, start_ns: int = START_NS) -> pa.RecordBatch:
-    """Trades a millisecond apart, with numeric ids that begin at `first`."""
+def trades(
+    rows: int, *, first: int = 0, start_ns: int = START_NS, spacing_ns: int = 10**6
+) -> pa.RecordBatch:
+    """Trades `spacing_ns` apart, with numeric ids that begin at `first`."""
     number = np.arange(first, first + rows, dtype=np.int64)
     random = np.random.default_rng(first)
     columns = [
-        _times(start_ns + number * 10**6),
+        _times(start_ns + number * spacing_ns),
         pa.array(number + 10**9).cast(pa.utf8()),
         pa.array(100 + random.normal(0, 1, rows)),
         pa.array(random.exponential(0.1, rows)),
