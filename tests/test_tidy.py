@@ -17,7 +17,7 @@ import pytest
 
 import flightstore
 from flightstore_proto import errors
-from flightstore_server.config import Config, RetentionSection
+from flightstore_server.config import Config, RetentionSection, RuleSection, TriggerSection
 
 ROOT = Path(__file__).parents[1]
 PROTO = ROOT / "proto" / "flightstore_proto"
@@ -185,7 +185,9 @@ def test_the_search_for_disk_access_lets_segments_be_opened() -> None:
 def test_only_the_catalog_speaks_to_sqlite() -> None:
     users = {named(path) for path in SERVER.rglob("*.py") if "sqlite3" in imports_of(path)}
     storage = "server/flightstore_server/storage"
-    assert users == {f"{storage}/catalog.py", f"{storage}/catalog_file.py"}
+    assert users == {
+        f"{storage}/{name}.py" for name in ("catalog", "catalog_file", "catalog_upgrade")
+    }
 
 
 def test_only_the_edge_speaks_flight() -> None:
@@ -285,17 +287,22 @@ def shipped_config() -> str:
 def test_the_shipped_configuration_has_every_key_with_its_default() -> None:
     shipped = tomllib.loads(shipped_config())
     assert Config.model_validate(shipped) == Config()
-    defaults = Config().model_dump(exclude={"retention"})
+    defaults = Config().model_dump(exclude=set(LISTED))
     assert {s: list(keys) for s, keys in shipped.items()} == {
         section: list(keys) for section, keys in defaults.items()
     }
 
 
-def test_the_shipped_retention_example_has_every_key() -> None:
-    commented = shipped_config().partition("# [[retention]]")[2]
+# Sections of which there may be any number: shipped as a comment, up to the next empty line.
+LISTED = {"retention": RetentionSection, "rules": RuleSection, "triggers": TriggerSection}
+
+
+@pytest.mark.parametrize("section", LISTED)
+def test_the_shipped_example_has_every_key_of(section: str) -> None:
+    commented = shipped_config().partition(f"# [[{section}]]")[2].partition("\n\n")[0]
     example = tomllib.loads(re.sub(r"^# ?", "", commented, flags=re.M))
-    assert set(example) == set(RetentionSection.model_fields)
-    RetentionSection.model_validate(example)
+    assert set(example) == set(LISTED[section].model_fields)
+    LISTED[section].model_validate(example)
 
 
 DOCUMENTS = sorted(

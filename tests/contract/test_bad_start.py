@@ -77,6 +77,23 @@ def test_a_bad_value_is_named(tmp_path: Path, text: str, said: str) -> None:
     assert "pydantic" not in caught.value.message
 
 
+@pytest.mark.parametrize("section", ["retention", "rules", "triggers"])
+def test_a_variable_for_one_of_several_sections_is_named(section: str) -> None:
+    name = f"FLIGHTSTORE_{section.upper()}_NAME"
+    with pytest.raises(fs.ConfigError, match=rf"{name}.*\[\[{section}\]\]"):
+        config.load(None, {name: "x"}, {})
+
+
+def test_a_rule_that_cannot_be_says_so_at_start(tmp_path: Path) -> None:
+    path = tmp_path / "server.toml"
+    path.write_text('[[rules]]\non = "candles/*/5m"\nto = ["1m"]\n')
+    settings = config.load(path, {}, {})
+    store = open_store(tmp_path / "data", Limits())
+    with pytest.raises(fs.BadRequest, match="1m cannot be made of bars of 5m"):
+        store.rules.configure(settings.derivation_rules())
+    store.close()
+
+
 def test_a_missing_configuration_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(fs.ConfigError, match=f"{tmp_path}/nothing cannot be read"):
         config.load(tmp_path / "nothing", {}, {})

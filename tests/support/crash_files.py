@@ -239,6 +239,9 @@ class CrashFiles:
     def read(self, name: str) -> bytes:
         return self._data(name)
 
+    def read_at(self, name: str, offset: int, size: int) -> bytes:
+        return self._data(name)[offset : offset + size]
+
     def map(self, name: str) -> pa.Buffer:
         return pa.py_buffer(self._data(name))
 

@@ -17,7 +17,7 @@ from flightstore_server.storage import catalog_file
 from flightstore_server.storage.files import AppendFile, Files
 
 T = TypeVar("T")
-READS = frozenset({"map", "read", "size", "list_dir", "walk", "exists"})
+READS = frozenset({"map", "read", "read_at", "size", "list_dir", "walk", "exists"})
 
 
 @dataclass(slots=True)
@@ -136,6 +136,9 @@ class FailingFiles:
 
     def read(self, name: str) -> bytes:
         return self._do("read", lambda: self._files.read(name))
+
+    def read_at(self, name: str, offset: int, size: int) -> bytes:
+        return self._do("read_at", lambda: self._files.read_at(name, offset, size))
 
     def map(self, name: str) -> pa.Buffer:
         return self._do("map", lambda: self._files.map(name))

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,11 +20,20 @@ _DIRECT = "import typer; from flightstore_server.cli.serve import serve; typer.r
 class ServerProcess:
     """`flightstore serve` on one data directory and a free port; `uri` changes with each start.
 
-    With `same_port` it comes back where it was, for clients that know no other address.
+    With `same_port` it comes back where it was, for clients that know no other address. `flags` are
+    further ones of the command line, from the next start on.
     """
 
-    def __init__(self, data_dir: Path, config: str = "", *, same_port: bool = False) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        config: str = "",
+        *,
+        same_port: bool = False,
+        flags: Sequence[str] = (),
+    ) -> None:
         self.data_dir = data_dir
+        self.flags = flags
         self._same_port = same_port
         self._config = data_dir.with_name(f"{data_dir.name}.toml")
         self.configure(config)
@@ -60,7 +69,7 @@ class ServerProcess:
         command += ["--data-dir", str(self.data_dir)]
         port = self.uri.rpartition(":")[2] if self._same_port else ""
         command += ["--port", port or "0"]
-        command += ["--config", str(self._config), "--log-level", "warning"]
+        command += ["--config", str(self._config), "--log-level", "warning", *self.flags]
         environment = {k: v for k, v in os.environ.items() if not k.startswith("FLIGHTSTORE_")}
         with self._log.open("a") as log:
             self._process = subprocess.Popen(

@@ -55,6 +55,10 @@ class Recorder:
 
         return call
 
+    @property
+    def rules(self) -> Rules:
+        return Rules(self)
+
     def writer(self, dataset: str = "candles", timeframe: str | None = None) -> Self:
         self.calls.append(("writer", (dataset, timeframe), {}))
         return self
@@ -76,8 +80,18 @@ class Recorder:
 
 
 @dataclass
+class Rules:
+    """`Client.rules`: its calls are recorded as rules.add, rules.list and rules.remove."""
+
+    recorder: Recorder
+
+    def __getattr__(self, name: str) -> Any:
+        return self.recorder.__getattr__(f"rules.{name}")
+
+
+@dataclass
 class Stream:
-    """What `Client.batches` answers with: batches, and among them what is raised."""
+    """What `batches` and `live` answer with: batches, and among them what is raised."""
 
     schema: pa.Schema
     answers: list[Any]

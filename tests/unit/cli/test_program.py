@@ -37,8 +37,8 @@ def test_no_arguments_show_the_help(cli):
 
 def test_every_command_has_an_example_in_its_help(cli, entry_points):
     ours = {point.name for point in entry_points if point.value.startswith("flightstore.cli.")}
-    assert len(ours) == 12
-    for name in ours - {"snapshot"}:
+    assert len(ours) == 15
+    for name in ours - {"snapshot", "rules"}:
         result = cli(name, "--help")
         assert result.code == 0, name
         assert f"Examples:\n    flightstore {name}" in result.out
@@ -46,6 +46,8 @@ def test_every_command_has_an_example_in_its_help(cli, entry_points):
         assert "FLIGHTSTORE_TOKEN" in result.out
     for verb in ("create", "list", "drop"):
         assert f"flightstore snapshot {verb}" in cli("snapshot", verb, "--help").out
+    for verb in ("add", "list", "remove"):
+        assert f"flightstore rules {verb}" in cli("rules", verb, "--help").out
 
 
 def test_an_unknown_command_is_answered_with_near_names(cli):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -191,6 +192,14 @@ class FakeServer(flight.FlightServerBase):
         self.shutdown()
 
 
+def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
+    """Return once `condition` holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "the condition was never met"
+        time.sleep(0.005)
+
+
 def _next_chunk(reader: Any) -> Any:
     try:
         return reader.read_chunk()
@@ -222,5 +231,6 @@ def fake() -> type[Any]:
         server = FakeServer
         start_ns = START_NS
         minute_ns = MINUTE_NS
+        wait_until = staticmethod(wait_until)
 
     return Fake

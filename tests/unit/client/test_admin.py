@@ -18,7 +18,7 @@ def test_health_and_status_are_attributes_and_mappings(server, db) -> None:
     status = db.status()
     assert (status.series, status.counters, status["limits"]) == (7, {"reads": 3}, {"streams": 9})
     assert dict(status)["version"] == "1.0"
-    assert len(status) == 16
+    assert len(status) == 19
     with pytest.raises(KeyError):
         status["colour"]
 
@@ -63,3 +63,37 @@ def test_an_action_that_answers_nothing_is_a_defect(server, db) -> None:
     server.script.actions["compact"] = lambda _: []
     with pytest.raises(fs.InternalError, match="0 answers to 'compact'"):
         db.compact()
+
+
+def test_status_lists_who_follows_the_log(server, db) -> None:
+    follower = {"name": "daily", "kind": "aggregates", "lsn": 7, "state": "running"}
+    server.script.actions["status"] = lambda _: [
+        pb.Status(consumers=[follower], log_tail_lsn=3, following="grpc://a:1")
+    ]
+    status = db.status()
+    assert status.consumers == [fs.Consumer("daily", "aggregates", 7, "running", "", 0)]
+    assert (status.log_tail_lsn, status.following) == (3, "grpc://a:1")
+
+
+def test_sync_waits_for_an_acknowledgement_and_says_how_far_it_came(server, db) -> None:
+    server.script.actions["sync"] = lambda _: [pb.SyncResult(lsn=9)]
+    assert db.sync(fs.WriteAck(9, 1), "daily", 2).lsn == 9
+    assert db.sync(timeout=0).lsn == 9
+    one, other = (pb.SyncRequest.FromString(body) for kind, body in server.asked if kind == "sync")
+    assert (one.lsn, one.consumers, one.timeout_seconds) == (9, ["daily"], 2)
+    assert not other.HasField("lsn")
+    assert 0 < other.timeout_seconds < 0.1
+
+
+def test_a_sync_that_took_too_long_names_who_is_behind(server, db) -> None:
+    behind = [pb.Consumer(name="mirror", kind="replica", lsn=4, state="retrying")]
+    server.script.actions["sync"] = lambda _: [pb.SyncResult(lsn=9, behind=behind)]
+    with pytest.raises(fs.DeadlineExceeded, match=r"LSN 9 after 1 s: mirror \(at 4, retrying\)"):
+        db.sync(timeout=1)
+    with pytest.raises(fs.BadRequest, match="timeout"):
+        db.sync(timeout=-1)
+
+
+def test_a_replica_is_promoted(server, db) -> None:
+    server.script.actions["promote"] = lambda _: [pb.Health(ready=True, version="1")]
+    assert not db.promote().read_only

@@ -12,7 +12,12 @@ from flightstore_proto import flightstore_pb2 as pb
 
 
 def test_every_method_has_a_twin_with_the_same_arguments() -> None:
-    for sync, twin in ((fs.Client, fs.aio.AsyncClient), (fs.Writer, fs.aio.AsyncWriter)):
+    for sync, twin in (
+        (fs.Client, fs.aio.AsyncClient),
+        (fs.Writer, fs.aio.AsyncWriter),
+        (fs.Rules, fs.aio.AsyncRules),
+        (fs.Live, fs.aio.AsyncLive),
+    ):
         names = [name for name in dir(sync) if not name.startswith("_")]
         assert names
         for name in names:

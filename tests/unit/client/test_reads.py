@@ -97,6 +97,14 @@ def test_trades_and_own_datasets_are_read_the_same_way(server, db, rows) -> None
     assert (funding.dataset, list(funding.columns)) == ("funding", ["rate"])
 
 
+def test_bars_that_are_not_over_are_left_out_of_every_kind_of_read(server, db, rows) -> None:
+    db.candles("x:Y", "1m", closed=True)
+    db.read("candles", "x:Y", "1m", closed=True)
+    db.batches("x:Y", "1m", closed=True).close()
+    db.candles("x:Y", "1m")
+    assert [ticket.read.closed for ticket in server.tickets] == [True, True, True, False]
+
+
 def test_no_columns_are_only_the_times(server, db, rows) -> None:
     db.candles("x:Y", "1m", columns=[])
     assert list(server.tickets[0].read.columns) == ["ts"]

@@ -34,6 +34,34 @@ def test_other_spellings_are_refused(text: str) -> None:
         timeframe.parse(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "count", "size"),
+    [
+        ("1000tick", "tick", 1_000),
+        ("50volume", "volume", 50),
+        ("2.5volume", "volume", 2.5),
+        ("0.001volume", "volume", 0.001),
+        ("1000000dollar", "dollar", 1e6),
+    ],
+)
+def test_bars_by_count_have_a_size_and_no_grid(text: str, count: str, size: float) -> None:
+    found = timeframe.parse(text)
+    assert (found.count, found.size, found.has_grid) == (count, size, False)
+    assert (found.step_ns, found.months) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("tick", "0tick", "2.5tick", "-1volume", "1e9volume", "0volume", "infdollar"),
+        *("2.50volume", "10.0volume", "0.0volume"),  # a second spelling would be a second series
+    ],
+)
+def test_other_spellings_of_counts_are_refused(text: str) -> None:
+    with pytest.raises(BadTimeframe):
+        timeframe.parse(text)
+
+
 @pytest.mark.parametrize(("text", "meant"), [("1min", "1m"), ("1D", "1d"), ("1H", "1h")])
 def test_the_nearest_timeframe_is_offered(text: str, meant: str) -> None:
     with pytest.raises(BadTimeframe) as caught:
