@@ -18,12 +18,7 @@ from tests.support.rows import DAY, MINUTE, candles, trades
 from tests.support.stores import SMALL, crash, put
 
 from flightstore_proto import intervals
-from flightstore_proto.errors import (
-    DerivedSeries,
-    RuleConflict,
-    UnknownDataset,
-    UnknownInstrument,
-)
+from flightstore_proto.errors import DerivedSeries, RuleConflict
 from flightstore_server.engine.limits import Limits
 from flightstore_server.engine.queries import Query
 from flightstore_server.engine.retention import RetentionRule
@@ -58,10 +53,14 @@ RETENTION = [
 
 
 class DerivedDriver:
-    """One run. `root` is a directory of its own; each crash goes on in a new one below it."""
+    """One run. `root` is a directory of its own; each crash goes on in a new one below it.
 
-    def __init__(self, root: Path, rng: random.Random) -> None:
+    The rules called `settled` are there from the start on and stay; others come and go.
+    """
+
+    def __init__(self, root: Path, rng: random.Random, settled: Sequence[str] = ()) -> None:
         self._root, self._rng = root, rng
+        self._settled = settled
         self._turn = 0
         self.now = START
         self.limits = self._limits()
@@ -69,7 +68,8 @@ class DerivedDriver:
         self.snapshots: dict[str, DerivedModel] = {}
         self.taken: deque[str] = deque(maxlen=60)
         self.store = self._opened(root / "0")
-        for rule in rng.sample(RULES, 4):
+        first = [rule for rule in RULES if rule.name in settled]
+        for rule in first or rng.sample(RULES, 4):
             self.store.rules.add(rule.message())
             self.model.rules[rule.name] = rule
         self.steps: dict[Callable[[], str], int] = {
@@ -181,9 +181,10 @@ class DerivedDriver:
         return rule.name
 
     def remove_rule(self) -> str:
-        if not self.model.rules:
+        removable = [name for name in self.model.rules if name not in self._settled]
+        if not removable:
             return "there is none"
-        name = self._rng.choice(list(self.model.rules))
+        name = self._rng.choice(removable)
         self.store.rules.remove(name)
         self.model.remove_rule(name)
         return name
@@ -323,6 +324,3 @@ def bars_of(batches: Sequence[pa.RecordBatch]) -> list[Bar]:
         values = [column.to_pylist() for column in batch.columns[1:]]
         found += zip(ts, *values, strict=True)
     return found
-
-
-UNKNOWN = (UnknownInstrument, UnknownDataset)

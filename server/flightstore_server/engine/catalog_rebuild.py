@@ -34,9 +34,9 @@ from flightstore_server.storage.segment.segment import Segment
 from flightstore_server.storage.segment.trailer import SeriesIdentity
 
 CANNOT = (
-    "A rebuilt catalog lacks the metadata, the coverage and the rules that are older than the log, "
-    "and all snapshots; rows and series that were deleted may have reappeared: check them, write "
-    "the coverage again, and add the rules again."
+    "A rebuilt catalog lacks the metadata and the coverage that are older than the log, rules that "
+    "are older with bars that only they remembered, and all snapshots; rows and series that were "
+    "deleted may have reappeared: check them, write the coverage and add the rules again."
 )
 
 

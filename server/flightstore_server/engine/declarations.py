@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from threading import RLock
 
 from flightstore_proto import flightstore_pb2 as pb
 from flightstore_proto.errors import RuleConflict, shown
@@ -20,9 +21,10 @@ from flightstore_server.engine.state import State
 class Declarations:
     """The rules of one store."""
 
-    def __init__(self, state: State, committer: Committer) -> None:
+    def __init__(self, state: State, committer: Committer, maintenance_lock: RLock) -> None:
         self._state = state
         self._committer = committer
+        self._maintenance_lock = maintenance_lock
 
     def list(self) -> list[pb.Rule]:
         """The rules by name, each with how many series it keeps."""
@@ -72,7 +74,9 @@ class Declarations:
 
     def _log(self, rule: Rule, *, removed: bool, check: Callable[[], object]) -> None:
         record = pb.LogRecord(rule=pb.LogRule(rule=rule.message(), removed=removed))
-        self._committer.submit(Pending(record, check=check)).result()
+        # As with a delete: no flush or merge under way must store what a rule no longer keeps.
+        with self._maintenance_lock:
+            self._committer.submit(Pending(record, check=check)).result()
 
     def _described(self, rule: Rule) -> pb.Rule:
         kept = self._state.rulebook.kept_by(rule)

@@ -84,6 +84,9 @@ class Feed:
 
         Raises Unavailable once the feed is closed.
         """
+        # Without the lock first: hundreds of followers would hold up the committer with it.
+        if self.last_lsn > after_lsn and not self._closed:
+            return True
         with self._news:
             self._news.wait_for(lambda: self._closed or self.last_lsn > after_lsn, seconds)
             if self._closed:

@@ -11,12 +11,9 @@ from flightstore_proto import instrument as instruments
 from flightstore_proto.errors import (
     BadRequest,
     FlightstoreError,
-    UnknownColumn,
-    did_you_mean,
-    near,
-    shown,
 )
 from flightstore_server.engine.aggregates.freshen import Aggregates
+from flightstore_server.engine.columns import projected, projection
 from flightstore_server.engine.gaps import require_complete
 from flightstore_server.engine.names import Names
 from flightstore_server.engine.pins import Pin, Pins
@@ -81,8 +78,8 @@ class Selection:
         self._pin = pin
         self._closed_until = closed_until
         schema = views[0].schema if views else dataset.schema
-        self._names = _projection(query, schema)
-        self.schema = schema if self._names is None else _projected(schema, self._names)
+        self._names = projection(query.dataset, query.columns, schema)
+        self.schema = projected(schema, self._names)
 
     def rows(self, view: SeriesView) -> Iterator[pa.RecordBatch]:
         """The rows of one of the views, with the columns asked for."""
@@ -194,22 +191,3 @@ def _check(query: Query) -> None:
         raise BadRequest("The request names no instrument.")
     if query.limit and query.tail:
         raise BadRequest("limit and tail exclude each other; give one of them.")
-
-
-def _projection(query: Query, schema: pa.Schema) -> list[str] | None:
-    """The columns to return, ts first; None for all of them."""
-    if not query.columns:
-        return None
-    for name in query.columns:
-        if schema.get_field_index(name) < 0:
-            suggestions = near(name, schema.names)
-            raise UnknownColumn(
-                f"{query.dataset} has no column {shown(name)}.{did_you_mean(suggestions)} "
-                f"It has {', '.join(schema.names[:20])}.",
-                suggestions=suggestions,
-            )
-    return list(dict.fromkeys(["ts", *query.columns]))
-
-
-def _projected(schema: pa.Schema, names: Sequence[str]) -> pa.Schema:
-    return pa.schema([schema.field(name) for name in names])

@@ -138,7 +138,7 @@ class Store:
         self._first_free_segment = reservations.first_unused_segment()
         self.aggregates = self.maintenance.aggregates
         self.positions = self.maintenance.positions
-        self.rules = Declarations(self.state, self.committer)
+        self.rules = Declarations(self.state, self.committer, self.maintenance.lock)
         self.consumers = Consumers()
         self.consumers.register(self.aggregates)
         self._preparer = Preparer(self.state, reservations, BulkWriter(files, reservations, limits))

@@ -2,8 +2,10 @@
 
 A subscription is a position. Nothing is queued for it: when its connection takes the next message,
 it takes what changed meanwhile, from memory or from the log's files. After a message it rests until
-the next tick of a clock that all share, so that many changes make one message, and those who follow
-the same selection wake together, stand at the same position and need their message made once.
+the next tick of a clock that it shares with some others, so that many changes make one message, and
+those of them who follow the same selection wake together, stand at the same position and need their
+message made once. Not all wake together: hundreds of threads that want the interpreter at the same
+moment would hold up the puts.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ from flightstore_server.engine.updates.pieces import Piece, pieces
 from flightstore_server.engine.wide_reads import batch_rows_max
 
 # Between two messages of a subscription, for each one there is: a message costs about that much.
-_REST_PER_SUBSCRIPTION_SECONDS = 0.000_25
+_REST_PER_SUBSCRIPTION_SECONDS = 0.000_3
+# So many wake at the same moment.
+_TOGETHER = 25
 # How often somebody who waits looks whether its client is still there.
 _LOOK_SECONDS = 1.0
 # A host that is gone is noticed by writing to it; and the position of a quiet stream moves on.
@@ -87,6 +91,7 @@ class Subscription:
         self, store: Store, hub: Subscriptions, number: int, request: Request, meeting: _Meeting
     ) -> None:
         self.name = f"live-{number} {request.selector}"
+        self._number = number
         self._store = store
         self._hub = hub
         self._selector = request.selector
@@ -138,8 +143,13 @@ class Subscription:
                 yield Message(self._follower.lsn, history=True, piece=piece)
             self._history = None
         yield Message(self._follower.lsn)  # from here on it is live
-        while not is_gone():
+        looked = time.monotonic()
+        while True:
             yield from self._next()
+            if time.monotonic() - looked >= _LOOK_SECONDS:
+                looked = time.monotonic()
+                if is_gone():
+                    return
 
     def _next(self) -> Iterator[Message]:
         """What comes after the position, if there is something within a second."""
@@ -154,7 +164,7 @@ class Subscription:
         if not sent and self._position_is_due():
             yield Message(self._follower.lsn)
         if news:
-            time.sleep(self._hub.rest())
+            time.sleep(self._hub.rest(self._number))
 
     def _position_is_due(self) -> bool:
         quiet = time.monotonic() - self._latest
@@ -165,19 +175,25 @@ class Subscription:
         if not self._follower.is_pure:
             yield from self._made()
             return
-        with self._meeting.lock:
-            key = (self._selector, len(self.schema), self._follower.lsn)
-            step = self._hub.shared(key)
-            if step is not None:
-                self._follower.skip_to(step.lsn)
-                made: Iterator[Message] = iter(step.messages)
-            else:
-                made = self._made()
-                first = list(itertools.islice(made, 2))
-                if len(first) < 2:  # what takes several messages is made anew by each
-                    self._hub.share(key, _Step(self._follower.lsn, tuple(first)))
-                made = itertools.chain(first, made)
+        key = (self._selector, len(self.schema), self._follower.lsn)
+        made: Iterator[Message] = iter(())
+        if self._hub.shared(key) is None:
+            with self._meeting.lock:  # whoever comes second finds what the first one has made
+                if self._hub.shared(key) is None:
+                    made = self._made_for_all(key)
+        step = self._hub.shared(key)
+        if step is not None and self._follower.lsn == key[-1]:
+            self._follower.skip_to(step.lsn)
+            made = iter(step.messages)
         yield from made
+
+    def _made_for_all(self, key: Key) -> Iterator[Message]:
+        """What comes next; shared, unless it takes several messages, which each makes anew."""
+        made = self._made()
+        first = list(itertools.islice(made, 2))
+        if len(first) < 2:
+            self._hub.share(key, _Step(self._follower.lsn, tuple(first)))
+        return itertools.chain(first, made)
 
     def _made(self) -> Iterator[Message]:
         before = self._follower.lsn
@@ -234,16 +250,17 @@ class Subscriptions:
     def leave(self, subscription: Subscription) -> None:
         self._open.discard(subscription)
 
-    def rest(self) -> float:
-        """Seconds until the next tick, at which who has sent may send again."""
-        tick = self._store.limits.coalesce_seconds
-        tick += len(self._open) * _REST_PER_SUBSCRIPTION_SECONDS
-        return tick - time.monotonic() % tick
+    def rest(self, number: int) -> float:
+        """Seconds until the next tick of subscription `number`, when it may send again."""
+        many = len(self._open)
+        tick = self._store.limits.coalesce_seconds + many * _REST_PER_SUBSCRIPTION_SECONDS
+        groups = 1 + many // _TOGETHER
+        offset = tick * (number % groups) / groups
+        return tick - (time.monotonic() - offset) % tick
 
     def shared(self, key: Key) -> _Step | None:
         """What comes after a position, if it was made already."""
-        with self._lock:
-            return self._steps.get(key)
+        return self._steps.get(key)  # one look-up, which needs no lock
 
     def share(self, key: Key, step: _Step) -> None:
         """Keep what comes after a position for the others that stand there."""

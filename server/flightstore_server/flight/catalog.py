@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pyarrow as pa
 import pyarrow.flight as fl
 
 from flightstore_proto import flightstore_pb2 as pb
+from flightstore_proto.errors import FlightstoreError
 from flightstore_proto.schemas import CATALOG
 from flightstore_server.engine.gaps import absent_bars
 from flightstore_server.engine.reads import bounds, count_rows
@@ -29,8 +31,11 @@ def catalog_stream(store: Store, request: pb.CatalogRequest) -> fl.FlightDataStr
 def _views(store: Store, request: pb.CatalogRequest) -> list[SeriesView]:
     names = store.reader.names(request.snapshot)
     with store.state.lock:
-        fitting = names.select(request.dataset, list(request.instruments), request.timeframe)
-        return [series.view() for series in fitting]
+        fitting = list(names.select(request.dataset, list(request.instruments), request.timeframe))
+    for series in fitting:
+        with suppress(FlightstoreError):  # whoever reads the series is told what is wrong
+            store.aggregates.freshen(series)
+    return store.state.view(fitting)
 
 
 def _row(store: Store, view: SeriesView) -> dict[str, object]:

@@ -131,8 +131,8 @@ class Derived:
         return intervals.union(self._stale_above_floor(), self.busy)
 
     def touches(self, ts: Int64s) -> IntervalSet:
-        """The windows that base rows at `ts` are part of, without those below the floor."""
-        return intervals.subtract(windows_of(ts, self.windows), TS_MIN, self.floor)
+        """The windows that base rows at `ts` are part of, frozen ones as well."""
+        return windows_of(ts, self.windows)
 
     def _stale_above_floor(self) -> IntervalSet:
         """The stale windows; those that begin before `floor` are forgotten."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from flightstore_proto import instrument as instruments
-from flightstore_proto.errors import BadRequest, UnknownColumn, did_you_mean, near, shown
+from flightstore_proto.errors import BadRequest
+from flightstore_server.engine.columns import projected, projection
 from flightstore_server.engine.series import Dataset, Series, parse_timeframe
 from flightstore_server.storage.rows import widen
 
@@ -65,10 +66,8 @@ class Columns:
     def __init__(self, selector: Selector, dataset: Dataset) -> None:
         """Raises UnknownColumn with near names."""
         self._all = dataset.schema
-        self._names = _projection(selector, dataset.schema)
-        self.schema = self._all
-        if self._names is not None:
-            self.schema = pa.schema([self._all.field(name) for name in self._names])
+        self._names = projection(selector.dataset, selector.columns, self._all)
+        self.schema = projected(self._all, self._names)
 
     def all_of(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """`batch` with the dataset's columns, whenever it was written."""
@@ -79,18 +78,3 @@ class Columns:
     def project(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Only what was asked for of a batch with all columns."""
         return batch if self._names is None else batch.select(self._names)
-
-
-def _projection(selector: Selector, schema: pa.Schema) -> list[str] | None:
-    """The columns to send, ts first; None for all of them."""
-    if not selector.columns:
-        return None
-    for name in selector.columns:
-        if schema.get_field_index(name) < 0:
-            suggestions = near(name, schema.names)
-            raise UnknownColumn(
-                f"{selector.dataset} has no column {shown(name)}.{did_you_mean(suggestions)} "
-                f"It has {', '.join(schema.names[:20])}.",
-                suggestions=suggestions,
-            )
-    return list(dict.fromkeys(["ts", *selector.columns]))

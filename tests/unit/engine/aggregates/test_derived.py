@@ -123,8 +123,13 @@ def test_what_begins_before_the_floor_stays_as_it_is(derived: Derived) -> None:
     derived.freeze(NOON_2024 + FIVE)
     note(derived, 2, 7)
     assert in_fives(derived.unsettled()) == [(1, 2)]
+
+
+def test_rows_touch_frozen_windows_too(derived: Derived) -> None:
+    """Who follows from an older position was not told bars that were frozen since."""
+    derived.freeze(NOON_2024 + FIVE)
     ts = np.array([NOON_2024, NOON_2024 + FIVE], np.int64)
-    assert in_fives(derived.touches(ts)) == [(1, 2)]
+    assert in_fives(derived.touches(ts)) == [(0, 2)]
 
 
 def test_a_window_that_was_let_go_in_part_is_frozen_as_a_whole(derived: Derived) -> None:
