@@ -40,8 +40,8 @@ def run(session: Session) -> Iterator[Figure]:
 
 def _one(session: Session, server: Server, db: fs.Client) -> Iterator[Figure]:
     with _subscribers(server, "client", [1]) as ask:
-        _paced(db, puts=_WARMUP, rows=1, pause=0.002)
-        acks = _paced(db, puts=session.pick(3_000, 300), rows=1, pause=0.002)
+        _paced(db, puts=_WARMUP, rows=1, pause=0.005)
+        acks = _paced(db, puts=session.pick(3_000, 300), rows=1, pause=0.005)
         [seen] = ask()
     lags = seen["lags"][_WARMUP:]  # the first ones wait for what a client imports when rows come
     yield Figure(

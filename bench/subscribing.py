@@ -65,16 +65,13 @@ def _ignore(uri: str, name: str) -> tuple[Batches, Callable[[], None]]:
     return iter(()), _reader(uri, name).cancel
 
 
-_CLIENTS: dict[str, Any] = {}
-
-
 def _reader(uri: str, name: str) -> Any:
+    """A stream on a connection of its own: threads that share one wait for each other."""
     ticket = pb.Ticket()
     ticket.subscribe.dataset = "trades"
     ticket.subscribe.instruments.append(name)
-    if uri not in _CLIENTS:
-        _CLIENTS[uri] = fl.connect(uri)
-    return _CLIENTS[uri].do_get(fl.Ticket(ticket.SerializeToString()))
+    client = fl.connect(uri, generic_options=[("grpc.use_local_subchannel_pool", 1)])
+    return client.do_get(fl.Ticket(ticket.SerializeToString()))
 
 
 _OPEN = {"client": _client, "bare": _bare, "ignore": _ignore}

@@ -15,7 +15,7 @@ ETH = "binance:ETH/USDT"
 SECOND = 10**9
 # A put of more than 30 bars is bulk; log files hold few
 # groups; old log files go at once.
-LIMITS = replace(SMALL, bulk_put_bytes_min=30 * 48, log_file_bytes=1000)
+LIMITS = replace(SMALL, bulk_put_bytes_min=30 * 48, log_file_bytes=1_100)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ _FIRST_BYTES = 64 * 1024
 _MESSAGE_BYTES_MAX = 1 << 20
 _BLOCKED_AFTER_SECONDS = 1.0
 _SHARED_MAX = 16
+_SHARED_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ class _Step:
 
     lsn: int
     messages: tuple[Message, ...]
+    made_at: float
 
 
 class _Meeting:
@@ -176,23 +178,24 @@ class Subscription:
             yield from self._made()
             return
         key = (self._selector, len(self.schema), self._follower.lsn)
-        made: Iterator[Message] = iter(())
-        if self._hub.shared(key) is None:
+        step, made = self._hub.shared(key), None
+        if step is None:
             with self._meeting.lock:  # whoever comes second finds what the first one has made
-                if self._hub.shared(key) is None:
+                step = self._hub.shared(key)
+                if step is None:
                     made = self._made_for_all(key)
-        step = self._hub.shared(key)
-        if step is not None and self._follower.lsn == key[-1]:
+        if made is not None:
+            yield from made
+        elif step is not None:
             self._follower.skip_to(step.lsn)
-            made = iter(step.messages)
-        yield from made
+            yield from step.messages
 
     def _made_for_all(self, key: Key) -> Iterator[Message]:
         """What comes next; shared, unless it takes several messages, which each makes anew."""
         made = self._made()
         first = list(itertools.islice(made, 2))
         if len(first) < 2:
-            self._hub.share(key, _Step(self._follower.lsn, tuple(first)))
+            self._hub.share(key, _Step(self._follower.lsn, tuple(first), time.monotonic()))
         return itertools.chain(first, made)
 
     def _made(self) -> Iterator[Message]:
@@ -259,8 +262,11 @@ class Subscriptions:
         return tick - (time.monotonic() - offset) % tick
 
     def shared(self, key: Key) -> _Step | None:
-        """What comes after a position, if it was made already."""
-        return self._steps.get(key)  # one look-up, which needs no lock
+        """What comes after a position, if it was made a moment ago. Needs no lock."""
+        step = self._steps.get(key)
+        # Later there is more, and whoever took less now would be late from then on.
+        is_new = step is not None and time.monotonic() - step.made_at < _SHARED_SECONDS
+        return step if is_new else None
 
     def share(self, key: Key, step: _Step) -> None:
         """Keep what comes after a position for the others that stand there."""

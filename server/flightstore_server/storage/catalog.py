@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -121,8 +122,13 @@ class Catalog:
 
     def load(self, version: int | None = None) -> Contents:
         """What is alive now, or was at `version`. Raises DataDirError if SQLite cannot read it."""
-        try:
+        with self._reading():
             return self._load(version)
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
         except sqlite3.DatabaseError as error:
             raise damaged(self.path, error) from error
 
@@ -156,13 +162,15 @@ class Catalog:
         return first[0], first[1], last[0]
 
     def next_derived_id(self) -> int:
-        """The first unused id of a derived series or dataset."""
+        """The first unused id of a derived series or dataset. Raises DataDirError."""
         query = "select max(id) from (select id from datasets union all select id from series)"
-        return max(DERIVED_IDS, (self._db.execute(query).fetchone()[0] or 0) + 1)
+        with self._reading():
+            return max(DERIVED_IDS, (self._db.execute(query).fetchone()[0] or 0) + 1)
 
     def positions(self) -> dict[str, int]:
-        """The durable positions of consumers, by name."""
-        return dict(self._db.execute("select consumer, lsn from positions").fetchall())
+        """The durable positions of consumers, by name. Raises DataDirError as load() does."""
+        with self._reading():
+            return dict(self._db.execute("select consumer, lsn from positions").fetchall())
 
     def set_positions(self, positions: dict[str, int]) -> None:
         """Replace all positions."""

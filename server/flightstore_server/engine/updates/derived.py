@@ -239,10 +239,10 @@ def _counts(series: Series) -> bool:
 
 
 def _outward(derived: Derived, low: int, high: int) -> IntervalSet:
-    """The windows that reach into [low, high), without those that stay as they are for good."""
+    """The windows that reach into [low, high), frozen ones as well: they may not have been sent."""
     first = derived.windows.floor(low) if low > TS_MIN else low
     last = derived.windows.ceil(high) if high <= TS_MAX else high
-    return intervals.clip(((first, last),), derived.floor, _END)
+    return ((first, last),)
 
 
 def _both(some: IntervalSet, others: IntervalSet) -> IntervalSet:

@@ -96,21 +96,19 @@ class Finder:
         return [series for series in gone.values() if self._wanted.match(series)]
 
     def deleted_by_rule(self, rule: str) -> list[Series]:
-        """The series that went with a rule."""
-        gone = [r.series for r in self._removed() if r.rule == rule]
+        """The series that went with a rule: those it kept, and what was derived from them."""
+        removed = self._removed()
+        kept = {r.series.id for r in removed if r.rule == rule}
+        gone = [r.series for r in removed if r.series.id in kept or not kept.isdisjoint(r.bases)]
         return [series for series in gone if self._wanted.match(series)]
 
     def kept_by_rule(self, rule: str) -> list[Series]:
-        """The series that a rule keeps now."""
+        """The series that a rule keeps now, and what is derived from them."""
         with self._state.lock:
             every = list(self._state.names.by_id.values())
-        return [
-            series
-            for series in every
-            if series.derived is not None
-            and series.derived.rule.name == rule
-            and self._wanted.match(series)
-        ]
+            kept = [s for s in every if s.derived is not None and s.derived.rule.name == rule]
+            found = {s.id: s for series in kept for s in (series, *series.dependents)}
+        return [series for series in found.values() if self._wanted.match(series)]
 
     def forget(self) -> None:
         """Look everything up again: the rules have changed."""
