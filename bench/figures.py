@@ -73,14 +73,21 @@ def table(figures: list[Figure]) -> str:
     return "\n".join(lines)
 
 
+_TITLE = """# Results
+
+Each part was written by the command above it, on the machine described there; README.md says
+what is measured against what."""
+
+
 def write(path: Path, machine: str, command: str, sections: dict[str, list[Figure]]) -> None:
-    """The results of one run as a document."""
-    parts = [
-        "# Results",
-        "Written by the command below; README.md says what is measured against what.",
-        f"Command: `{command}`",
-        machine,
-    ]
+    """The results of one run in a document, in the place of older ones of the same work."""
+    parts = _parts(path.read_text() if path.exists() else "")
     for name, figures in sections.items():
-        parts += [f"## {name}", table(figures)]
-    path.write_text("\n\n".join(parts) + "\n")
+        parts[name] = f"## {name}\n\n`{command}`\n\n{machine}\n\n{table(figures)}"
+    path.write_text("\n\n".join([_TITLE, *parts.values()]) + "\n")
+
+
+def _parts(document: str) -> dict[str, str]:
+    """The parts of a document that write() made, by the work they are about."""
+    texts = [text.strip() for text in document.split("\n## ")[1:]]
+    return {text.partition("\n")[0]: f"## {text}" for text in texts}

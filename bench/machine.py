@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-_PACKAGES = ("flightstore", "pyarrow", "polars", "pandas", "numpy")
+_PACKAGES = ("flightstore", "pyarrow", "polars", "pandas", "numpy", "duckdb")
 
 
 def describe(folder: Path) -> str:
