@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
 import ipaddress
 import logging
 import os
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
+import pyarrow as pa
 import typer
 
 from flightstore_proto.errors import ConfigError, FlightstoreError
@@ -22,6 +25,8 @@ from flightstore_server.flight.lifecycle import bind, run_until_signal
 # With Python's default of 5 ms a thread that waits for the interpreter while another computes adds
 # that much to an acknowledgement.
 _SWITCH_SECONDS = 0.0005
+# glibc's number for the parameter of mallopt(3), and how many threads may allocate at once.
+_M_ARENA_MAX, _ARENAS = -8, 2
 
 
 def serve(
@@ -64,6 +69,7 @@ def serve(
     _log_to_stderr(settings.server.log_level)
     _refuse_public(settings.server.host, insecure=settings.server.insecure)
     sys.setswitchinterval(_SWITCH_SECONDS)
+    _share_memory_between_threads()
     settings.trigger_specs()  # raises what is wrong with one before the data are opened
     primary = make_ready(settings.server.data_dir, settings.replication)
     store = open_store(
@@ -89,6 +95,17 @@ def serve(
         ready=lambda: print(f"listening on {uri}", flush=True),
         stop=duties.stop,
     )
+
+
+def _share_memory_between_threads() -> None:
+    """Have memory that one thread has let go of serve the others.
+
+    Each stream has a thread of its own. Arrow's own allocator, and the system's unless told
+    otherwise, keep for each thread what it once used: for 200 subscribers that was 1.7 GB.
+    """
+    pa.set_memory_pool(pa.system_memory_pool())
+    with suppress(AttributeError):  # a C library without it has no arenas either
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS)
 
 
 def _log_to_stderr(level: str) -> None:

@@ -34,10 +34,8 @@ _LOOK_SECONDS = 1.0
 _SIGN_OF_LIFE_SECONDS = 15.0
 # So many changes of others move the position sooner.
 _SKIPPED_MAX = 1_000
-# The first message is small, and each full one twice as large as the one before: whoever never
-# reads holds little.
-_FIRST_BYTES = 64 * 1024
-_MESSAGE_BYTES_MAX = 1 << 20
+# Small, so that whoever never reads holds little: each thread keeps what its messages once took.
+_MESSAGE_BYTES = 64 * 1024
 _BLOCKED_AFTER_SECONDS = 1.0
 _SHARED_MAX = 16
 _SHARED_SECONDS = 0.02
@@ -108,7 +106,6 @@ class Subscription:
                 self._history = History(store, self._follower, request.start, request.delivered)
         self.schema = self._follower.columns.schema
         self._rows_max = batch_rows_max(self.schema)
-        self._bytes = _FIRST_BYTES
         self.lsn = self._follower.lsn
         self._waiting = self._sending = False
         self._latest = time.monotonic()  # when the latest message was handed over, or taken
@@ -200,7 +197,7 @@ class Subscription:
 
     def _made(self) -> Iterator[Message]:
         before = self._follower.lsn
-        update = self._follower.take(bytes_max=self._bytes)
+        update = self._follower.take(bytes_max=_MESSAGE_BYTES)
         if update is None:
             return
         deletes = tuple((str(s.instrument), low, high) for s, low, high in update.deletes)
@@ -212,8 +209,6 @@ class Subscription:
                 deletes = ()
             piece = following
         yield Message(update.lsn, deletes=deletes, piece=piece)
-        if piece is not None and piece.rows.nbytes >= self._bytes // 2:
-            self._bytes = min(2 * self._bytes, _MESSAGE_BYTES_MAX)
 
 
 Key = tuple[Selector, int, int]
