@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from types import TracebackType
 
 import pyarrow as pa
 
+from flightstore._closing import Closing
 from flightstore._connection import Connection
 from flightstore._identity import ArrowColumns, Runs
 from flightstore._reading import identity, note, warn_of
 from flightstore_proto.errors import FlightstoreError
 
 
-class Batches(Iterator[pa.RecordBatch]):
+class Batches(Iterator[pa.RecordBatch], Closing):
     """Record batches of a read, from `Client.batches`; an iterator and a context manager.
 
     Only what is in flight is held in memory. `schema` is known from the start. Abandoned before
@@ -57,17 +57,6 @@ class Batches(Iterator[pa.RecordBatch]):
         note(metadata, runs if self._columns is not None else None, problems, rows)
         warn_of(problems)
         return runs
-
-    def __enter__(self) -> Batches:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __del__(self) -> None:
         stream = getattr(self, "_stream", None)  # absent if the opening failed

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from types import TracebackType
 
 from flightstore._address import resolve
 from flightstore._admin import Admin
+from flightstore._closing import Closing
 from flightstore._config import Retry, Timeout, Tls
 from flightstore._connection import Connection
 from flightstore._follows import Follows
@@ -17,7 +17,7 @@ from flightstore_proto import flightstore_pb2 as pb
 from flightstore_proto.errors import DeadlineExceeded, Unavailable
 
 
-class Client(Reads, Follows, Holdings, Writes, Admin):
+class Client(Reads, Follows, Holdings, Writes, Admin, Closing):
     """A connection to a flightstore server. Made by `connect`; a context manager.
 
     Safe to use from several threads. Not to be carried into a forked process: connect there.
@@ -34,17 +34,6 @@ class Client(Reads, Follows, Holdings, Writes, Admin):
     def close(self) -> None:
         """Hang up. Closing twice is harmless; anything else afterwards raises BadRequest."""
         self._connection.close()
-
-    def __enter__(self) -> Client:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"<flightstore.Client of {self.uri}>"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import TimeoutError as FutureTimeout
-from types import TracebackType
 
+from flightstore._closing import Closing
 from flightstore._live.batch import LiveBatch
 from flightstore._live.stream import LiveStream
 
 
-class Live(Iterator[LiveBatch]):
+class Live(Iterator[LiveBatch], Closing):
     """A stream without an end, from `Client.live`; an iterator and a context manager of LiveBatch.
 
     It ends (StopIteration) when it or its client is closed, in this thread or another, and with an
@@ -38,17 +38,6 @@ class Live(Iterator[LiveBatch]):
     def close(self) -> None:
         """Stop following: an iteration under way ends at once. Closing twice is harmless."""
         self._stream.close()
-
-    def __enter__(self) -> Live:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def opened(live: Live) -> Live:

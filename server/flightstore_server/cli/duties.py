@@ -10,17 +10,16 @@ from flightstore_server.triggers.configured import Triggers
 class Duties:
     """The configured rules and triggers of one server."""
 
-    def __init__(self, store: Store, settings: Config) -> None:
+    def __init__(self, settings: Config) -> None:
         """Raises ConfigError if a trigger is wrong."""
-        self._store = store
         self._rules = settings.derivation_rules()
         self._specs = settings.trigger_specs()
         self._triggers: Triggers | None = None
 
-    def begin(self) -> None:
+    def begin(self, store: Store) -> None:
         """Put the rules in force and start the triggers. Raises what a rule is refused with."""
-        self._store.rules.configure(self._rules)
-        self._triggers = Triggers(self._store, self._specs)
+        store.rules.configure(self._rules)
+        self._triggers = Triggers(store, self._specs)
         self._triggers.start()
 
     def stop(self) -> None:

@@ -66,22 +66,21 @@ def serve(
         "replication.follow": follow_uri,
     }
     settings = config.load(config_file, os.environ, flags)
+    duties = Duties(settings)
     _log_to_stderr(settings.server.log_level)
     _refuse_public(settings.server.host, insecure=settings.server.insecure)
     sys.setswitchinterval(_SWITCH_SECONDS)
     _share_memory_between_threads()
-    settings.trigger_specs()  # raises what is wrong with one before the data are opened
     primary = make_ready(settings.server.data_dir, settings.replication)
     store = open_store(
         settings.server.data_dir, settings.engine_limits(), settings.retention_rules()
     )
     token = settings.replication.token.get_secret_value()
-    duties = Duties(store, settings)
     try:
         if primary is None:
-            duties.begin()
+            duties.begin(store)
         else:
-            follow(store, primary, duties.begin)
+            follow(store, primary, lambda: duties.begin(store))
         service = bind(store, settings.server.host, settings.server.port, replication_token=token)
     except FlightstoreError:
         duties.stop()

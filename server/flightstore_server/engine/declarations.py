@@ -82,5 +82,5 @@ class Declarations:
         kept = self._state.rulebook.kept_by(rule)
         message = rule.message()
         message.series = len(kept)
-        message.stale = sum(s.derived is not None and not s.derived.is_current for s in kept)
+        message.stale = sum(series.is_stale for series in kept)
         return message

@@ -129,11 +129,6 @@ class Follower:
         self._feed = feed
         self._cursor: LogCursor | None = None
 
-    @property
-    def behind(self) -> int:
-        """How many changes there are that it has not taken."""
-        return self._feed.last_lsn - self.lsn
-
     def take(self, seconds: float = 0.0, *, bytes_max: int = TAKE_BYTES) -> list[Change]:
         """The next changes, about `bytes_max` of them; waits up to `seconds` for the first.
 

@@ -135,7 +135,7 @@ class Reader:
                 found, problems = names.match(query.dataset, query.instruments, query.timeframe)
             if problems and (query.strict or not found):
                 raise next(iter(problems.values()))
-            at_once = not query.closed and not any(_is_stale(s) for s in found)
+            at_once = not query.closed and not any(s.is_stale for s in found)
             views = [s.view() for s in found] if at_once else []
         closed_until: dict[int, int] = {}
         if not at_once:
@@ -180,10 +180,6 @@ class Reader:
                     raise
                 problems[str(series.instrument)] = error
         return kept
-
-
-def _is_stale(series: Series) -> bool:
-    return series.derived is not None and not series.derived.is_current
 
 
 def _check(query: Query) -> None:

@@ -84,6 +84,11 @@ class Series:
         memory = tuple([m.view() for m in self.memory]) if self.memory else ()
         return SeriesView(self, self.dataset.schema, self.segments, memory, self.covered())
 
+    @property
+    def is_stale(self) -> bool:
+        """Whether a rule keeps it and has windows of it to compute. Under the state lock."""
+        return self.derived is not None and not self.derived.is_current
+
     def covered(self) -> IntervalSet:
         """The ranges that are known complete."""
         return self.coverage if self.derived is None else self.derived.coverage()

@@ -47,9 +47,8 @@ class Aggregates:
         self._pins = pins
         self._maintenance_lock = maintenance_lock
         self._bulk = bulk
-        self._failed: dict[
-            int, str
-        ] = {}  # what went wrong last, by series; the state lock guards it
+        # What went wrong last, by series. The state lock guards it.
+        self._failed: dict[int, str] = {}
         self.errors = 0
 
     @property
@@ -70,7 +69,7 @@ class Aggregates:
 
     def _is_stale(self, series_id: int) -> bool:
         series = self._state.names.by_id.get(series_id)
-        return series is not None and _is_stale(series)
+        return series is not None and series.is_stale
 
     def freshen(self, series: Series, low: int = TS_MIN, high: int = TS_MAX + 1) -> None:
         """Have the stored rows of `series` in [low, high) be what its base rows give.
@@ -121,16 +120,13 @@ class Aggregates:
     def settle(self) -> None:
         """Compute what little is stale: a flush need not leave it to the next start."""
         with self._state.lock:
-            little = [i for i in self._stale() if i not in self._state.hasty]
+            little = [i for i in self.stale() if i not in self._state.hasty]
         self.freshen_all(little)
 
     def stale(self) -> list[int]:
         """The series that have windows to be computed."""
         with self._state.lock:
-            return self._stale()
-
-    def _stale(self) -> list[int]:
-        return [s.id for s in self._state.names.by_id.values() if _is_stale(s)]
+            return [s.id for s in self._state.names.by_id.values() if s.is_stale]
 
     def closed_until(self, series: Series) -> int:
         """Bars of `series` that start before this time are over, by what is known of its base.
@@ -178,7 +174,8 @@ class Aggregates:
                 for span, rows in zip(wanted, fresh, strict=True)
                 if self._has_others(own, span, rows)
             ]
-            if may_cut or not vanished:
+            may_replace = may_cut or not vanished
+            if may_replace:
                 self._replace(series, vanished, fresh, lsn)
             del pin
         except BaseException:
@@ -186,8 +183,8 @@ class Aggregates:
                 derived.give_back()
             raise
         with self._state.lock:
-            derived.finish(again if may_cut or not vanished else None)
-        return may_cut or not vanished
+            derived.finish(again if may_replace else None)
+        return may_replace
 
     def _compute(
         self, series: Series, derived: Derived, base: SeriesView, low: int, high: int
@@ -242,10 +239,6 @@ class Aggregates:
             # Whoever reads is owed an answer; the next flush meets the same disk and says so.
             log.error("computed bars of %s stay in memory: %s", series, error)
             return ()
-
-
-def _is_stale(series: Series) -> bool:
-    return series.derived is not None and not series.derived.is_current
 
 
 def _newest(view: SeriesView) -> int:

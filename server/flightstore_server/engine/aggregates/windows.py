@@ -20,8 +20,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from flightstore_proto.timeframe import DAY_NS, Timeframe
+from flightstore_proto.timeframe import Timeframe
 from flightstore_proto.timerange import TS_MAX, TS_MIN
+from flightstore_server.engine import grid
 from flightstore_server.engine.aggregates import zones
 
 Int64s = NDArray[np.int64]
@@ -68,7 +69,7 @@ class Windows:
         span = self._spans[self._span_at(ts)]
         if ts < span.regular:
             return span.held
-        return _grid_floor(ts + span.shift, self.timeframe) - span.shift
+        return grid.floor(ts + span.shift, self.timeframe) - span.shift
 
     def ceil(self, ts: int) -> int:
         """The first start of a window at or after `ts`; 2^63 if there is none."""
@@ -81,7 +82,7 @@ class Windows:
         span = self._spans[at]
         following = span.regular
         if start >= span.regular:
-            following = _grid_next(start + span.shift, self.timeframe) - span.shift
+            following = grid.next_point(start + span.shift, self.timeframe) - span.shift
         for number in range(at + 1, len(self._spans)):
             later = self._spans[number]
             if following < later.begin:
@@ -135,7 +136,7 @@ class Windows:
         starts: list[int] = []
         while low < high:  # all of time has 7,000 months
             starts.append(low)
-            low = _grid_next(low + span.shift, self.timeframe) - span.shift
+            low = grid.next_point(low + span.shift, self.timeframe) - span.shift
         return np.array(starts, np.int64)
 
     def _regular_floors(self, span: _Span, ts: Int64s) -> Int64s:
@@ -179,41 +180,18 @@ def _wrapped(ns: int) -> np.uint64:
 def _spans(timeframe: Timeframe, zone: str, offset_ns: int) -> tuple[_Span, ...]:
     first, *changes = zones.changes(zone)
     shift = first.ahead - offset_ns
-    key = _grid_floor(TS_MIN + shift, timeframe)
+    key = grid.floor(TS_MIN + shift, timeframe)
     # `key` is the start on the grid's own clock of the latest window, and `start` its first moment.
     start = TS_MIN
-    spans = [_Span(TS_MIN, start, _grid_next(key, timeframe) - shift, shift)]
+    spans = [_Span(TS_MIN, start, grid.next_point(key, timeframe) - shift, shift)]
     for at, ahead in changes:
         if at > spans[-1].regular:
-            key = _grid_floor(at - 1 + shift, timeframe)
+            key = grid.floor(at - 1 + shift, timeframe)
             start = key - shift
         jump, shift = ahead - offset_ns - shift, ahead - offset_ns
-        now = _grid_floor(at + shift, timeframe)
+        now = grid.floor(at + shift, timeframe)
         repeated = not timeframe.months and 0 < timeframe.step_ns <= -jump
         if now > key or repeated:
             key, start = now, at
-        spans.append(_Span(at, start, _grid_next(key, timeframe) - shift, shift))
+        spans.append(_Span(at, start, grid.next_point(key, timeframe) - shift, shift))
     return tuple(spans)
-
-
-def _grid_floor(ns: int, timeframe: Timeframe) -> int:
-    """The last point of the timeframe's grid at or before `ns`, which may lie outside of int64."""
-    if timeframe.months:
-        month = _month_of(ns)
-        return _month_start(month - month % timeframe.months)
-    return ns - (ns - timeframe.offset_ns) % timeframe.step_ns
-
-
-def _grid_next(point: int, timeframe: Timeframe) -> int:
-    if timeframe.months:
-        return _month_start(_month_of(point) + timeframe.months)
-    return point + timeframe.step_ns
-
-
-def _month_of(ns: int) -> int:
-    """The month that holds `ns`, counted from January 1970."""
-    return int(np.datetime64(ns // DAY_NS, "D").astype("datetime64[M]").astype(np.int64))
-
-
-def _month_start(month: int) -> int:
-    return int(np.datetime64(month, "M").astype("datetime64[D]").astype(np.int64)) * DAY_NS

@@ -91,14 +91,14 @@ class DerivedUpdates:
         touched = self._touched(series)
         if touched is not None:
             self._ends.pop(series.id, None)
-            self._add(touched, _outward(touched.derived, low, high), vanish=_counts(series))
+            self._add(touched, (touched.derived.outward(low, high),), vanish=_counts(series))
 
     def deleted(self, series: Series, low: int, high: int) -> None:
         """The base rows in [low, high) were deleted."""
         touched = self._touched(series)
         if touched is not None:
             self._ends.pop(series.id, None)
-            self._add(touched, _outward(touched.derived, low, high), vanish=True)
+            self._add(touched, (touched.derived.outward(low, high),), vanish=True)
 
     def covered(self, series: Series, end: int) -> None:
         """The base is known complete up to `end`, which may close a window."""
@@ -140,9 +140,6 @@ class DerivedUpdates:
         if touched is not None:
             touched.ranges = _both(touched.ranges, touchable)
             touched.gone = _both(touched.gone, touchable)
-
-    def pending(self) -> list[Series]:
-        return [touched.series for touched in self._pending.values()]
 
     def drain(self, gathered: Gathered, lsn: int, *, bytes_max: int) -> None:
         """Add what is to be sent, as far as `bytes_max` reaches; `lsn` is the position."""
@@ -236,13 +233,6 @@ class DerivedUpdates:
 def _counts(series: Series) -> bool:
     """Whether its bars are by count: a row changes all that follow it on the same day."""
     return series.timeframe is not None and bool(series.timeframe.count)
-
-
-def _outward(derived: Derived, low: int, high: int) -> IntervalSet:
-    """The windows that reach into [low, high), frozen ones as well: they may not have been sent."""
-    first = derived.windows.floor(low) if low > TS_MIN else low
-    last = derived.windows.ceil(high) if high <= TS_MAX else high
-    return ((first, last),)
 
 
 def _both(some: IntervalSet, others: IntervalSet) -> IntervalSet:

@@ -26,14 +26,6 @@ class Update:
     deletes: list[Delete] = field(default_factory=list)
     runs: list[tuple[Series, pa.RecordBatch]] = field(default_factory=list)
 
-    @property
-    def is_empty(self) -> bool:
-        return not self.deletes and not self.runs
-
-    @property
-    def rows(self) -> int:
-        return sum(batch.num_rows for _, batch in self.runs)
-
 
 class Gathered:
     """An update in the making. Of rows with the same key those that are added later win."""

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.recorded import same_bits
+from tests.support.trade_batches import Trade, pieces, trades
 
-from flightstore_proto.schemas import CANDLES, TRADES
+from flightstore_proto.schemas import CANDLES
 from flightstore_proto.timeframe import parse
 from flightstore_server.engine.aggregates.counting import CountBars
 from flightstore_server.engine.aggregates.windows import Windows
@@ -21,7 +22,6 @@ from flightstore_server.engine.aggregates.windows import Windows
 SECOND = 10**9
 DAY = 86_400 * SECOND
 DAYS = Windows(parse("1d"))
-Trade = tuple[int, float, float]
 # Amounts whose sums often are just the size, in floats or nearly.
 AMOUNTS = st.sampled_from([0.0, 0.1, 0.3, 0.5, 1.0, 2.5]) | st.floats(0, 5).map(abs)
 TRADE_LISTS = st.lists(
@@ -37,23 +37,6 @@ COUNTS = st.one_of(
     st.tuples(st.just("tick"), st.integers(1, 7).map(float)),
     st.tuples(st.sampled_from(["volume", "dollar"]), st.sampled_from([0.2, 0.3, 1.0, 3.0, 7.5])),
 )
-
-
-def trades(rows: Sequence[Trade]) -> pa.RecordBatch:
-    ts, price, amount = zip(*rows, strict=True) if rows else ((), (), ())
-    columns = [
-        pa.array(ts, TRADES.field("ts").type),
-        pa.array([str(n) for n in range(len(ts))], pa.utf8()),
-        pa.array(price, pa.float64()),
-        pa.array(amount, pa.float64()),
-        pa.array([0] * len(ts), pa.int8()),
-    ]
-    return pa.RecordBatch.from_arrays(columns, schema=TRADES)
-
-
-def pieces(rows: pa.RecordBatch, cuts: Sequence[int]) -> list[pa.RecordBatch]:
-    ends = [*(min(cut, rows.num_rows) for cut in cuts), rows.num_rows]
-    return [rows.slice(a, b - a) for a, b in zip([0, *ends[:-1]], ends, strict=True)]
 
 
 def rows_of(batches: Sequence[pa.RecordBatch]) -> list[tuple[float, ...]]:

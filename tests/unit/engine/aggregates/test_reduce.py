@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.recorded import same_bits
+from tests.support.trade_batches import Trade, pieces, trades
 
-from flightstore_proto.schemas import BATCH_ROWS_MAX, CANDLES, TRADES
+from flightstore_proto.schemas import BATCH_ROWS_MAX, CANDLES
 from flightstore_proto.timeframe import parse
 from flightstore_server.engine.aggregates.reduce import bars
 from flightstore_server.engine.aggregates.windows import Windows
@@ -20,30 +21,12 @@ from flightstore_server.engine.aggregates.windows import Windows
 SECOND = 10**9
 MINUTE = 60 * SECOND
 LAST = 2**63 - 1
-Trade = tuple[int, float, float]
 PRICES = st.floats(-1e6, 1e6).map(lambda price: price + 0.0)
 AMOUNTS = st.integers(0, 10**9).map(lambda units: units / 1e6)
 TRADE_LISTS = st.lists(
     st.tuples(st.integers(0, 3_600 * SECOND), PRICES, AMOUNTS), max_size=120
 ).map(lambda rows: sorted(rows, key=lambda row: row[0]))
 CUTS = st.lists(st.integers(0, 120), max_size=6).map(sorted)
-
-
-def trades(rows: Sequence[Trade]) -> pa.RecordBatch:
-    ts, price, amount = zip(*rows, strict=True) if rows else ((), (), ())
-    columns = [
-        pa.array(ts, TRADES.field("ts").type),
-        pa.array([str(n) for n in range(len(ts))], pa.utf8()),
-        pa.array(price, pa.float64()),
-        pa.array(amount, pa.float64()),
-        pa.array([0] * len(ts), pa.int8()),
-    ]
-    return pa.RecordBatch.from_arrays(columns, schema=TRADES)
-
-
-def pieces(rows: pa.RecordBatch, cuts: Sequence[int]) -> list[pa.RecordBatch]:
-    ends = [*(min(cut, rows.num_rows) for cut in cuts), rows.num_rows]
-    return [rows.slice(a, b - a) for a, b in zip([0, *ends[:-1]], ends, strict=True)]
 
 
 def naive(rows: Sequence[Trade], windows: Windows) -> list[tuple[float, ...]]:
