@@ -106,21 +106,27 @@ class Faults:
     ) -> Fault | None:
         """The fault that strikes this request, counted as taken.
 
-        A connection asks again and again: those in `met`, to which is added, it has behind it.
+        A connection asks again and again: those in `met`, to which is added, it has behind it. It
+        counts for all that wait when it first asks, for it may not live to ask a second time.
         """
         if not self._waiting and self._next is None:
             return None
+        struck = None
         with self._lock:
             self._follow_plan()
             for fault in self._waiting:
                 known = met is not None and any(fault is one for one in met)
                 if known or fault.kind not in kinds or not matches(fault.match, path):
                     continue
+                if struck is not None and fault.after == 0:
+                    continue  # left to the next one
                 if met is not None:
                     met.append(fault)
                 if self._strikes(fault):
-                    return fault
-        return None
+                    struck = fault
+                if struck is not None and met is None:
+                    break
+        return struck
 
     def _strikes(self, fault: Fault) -> bool:
         if fault.after > 0:

@@ -319,3 +319,13 @@ def test_a_planned_fault_waits_for_its_time() -> None:
     faults = Faults(plan=plan)
     taken = [faults.take("/anything") for _ in range(2)]
     assert [fault.kind if fault else None for fault in taken] == ["reset", None]
+
+
+def test_a_connection_that_is_struck_at_once_counts_as_spared_by_later_faults() -> None:
+    """It may end before it asks a second time."""
+    faults = Faults([Fault("close"), Fault("close", after=1), Fault("stall", after=2)])
+    kinds = []
+    for _ in range(3):
+        fault = faults.take("/ws", ("close", "stall"), [])
+        kinds.append(fault.kind if fault else None)
+    assert kinds == ["close", "close", "stall"]
