@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 import threading
+from collections.abc import Iterator
 
 import pytest
 from tests.unit.client.live_script import LiveScript, Step
@@ -132,6 +133,15 @@ def test_closing_from_another_thread_ends_a_wait(script, server, db, what) -> No
     assert server.cancelled.wait(10)
 
 
+@pytest.fixture
+def _heeding_interrupts() -> Iterator[None]:
+    """Also where the tests were started in the background, with interrupts ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_heeding_interrupts")
 def test_an_interrupt_ends_a_wait(script, db) -> None:
     script.episode()
     with db.live("x:Y", "1m") as live, pytest.raises(KeyboardInterrupt):
