@@ -13,10 +13,13 @@ from pathlib import Path
 
 from bench import (
     aggregates,
+    asof,
     bulk_puts,
     cold,
+    flight_sql,
     ingest_backfill,
     ingest_live,
+    latest,
     live,
     machine,
     memory,
@@ -24,8 +27,13 @@ from bench import (
     read_many,
     read_tail,
     replica,
+    resample,
+    same_host,
     small_puts,
+    sql,
     start,
+    training,
+    workers,
     written_bytes,
 )
 from bench.figures import Figure, table, write
@@ -44,8 +52,16 @@ MEASUREMENTS: dict[str, Callable[[Session], Iterator[Figure]]] = {
     "ingest_backfill": ingest_backfill.run,
     "ingest_live": ingest_live.run,
     "aggregates": aggregates.run,
+    "asof": asof.run,
+    "latest": latest.run,
     "live": live.run,
     "replica": replica.run,
+    "workers": workers.run,
+    "resample": resample.run,
+    "sql": sql.run,
+    "flight_sql": flight_sql.run,
+    "training": training.run,
+    "same_host": same_host.run,
 }
 _RESULTS = Path(__file__).parent / "RESULTS.md"
 

@@ -3,6 +3,8 @@
     history, wide    DoGet of a table that lies in memory, in batches of 64 Ki rows
     empty            DoGet of no rows: what a round trip costs
     few              DoGet of 100 rows of bars
+    joined/1, /5     DoGet of an as-of join's result, or of a fifth of it
+    newest           DoGet of the newest rows of 10,000 series
     DoPut            takes batches; compares the schema, validates every value, appends the batch to
                      a file, one fdatasync for each, and acknowledges
 
@@ -27,6 +29,9 @@ _TABLES = {
     "history": inputs.history,
     "wide": inputs.wide,
     "few": lambda: inputs.history().slice(0, 100),
+    "joined/1": lambda: inputs.joined(1),
+    "joined/5": lambda: inputs.joined(5),
+    "newest": inputs.newest,
 }
 
 

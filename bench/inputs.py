@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 
 from flightstore_proto.schemas import BATCH_ROWS_MAX, CANDLES, TRADES
@@ -10,6 +11,7 @@ from flightstore_proto.schemas import BATCH_ROWS_MAX, CANDLES, TRADES
 HISTORY_ROWS = 1_270_000
 WIDE_SERIES = 7_700
 WIDE_ROWS = 870
+NEWEST_SERIES = 10_000
 MINUTE_NS = 60 * 10**9
 DAY_NS = 86_400 * 10**9
 START_NS = 1_577_836_800 * 10**9  # 2020-01-01
@@ -64,6 +66,35 @@ def trades(
         pa.array(random.choice(np.array([-1, 1], np.int8), rows)),
     ]
     return pa.RecordBatch.from_arrays(columns, schema=TRADES)
+
+
+def joining(share: int) -> tuple[pa.Table, pa.Table]:
+    """Trades and minute bars of the same two years to be joined: 5 M and 1 M over `share`."""
+    trade_rows, bar_rows = 5_000_000 // share, 1_000_000 // share
+    spacing_ns = bar_rows * MINUTE_NS // trade_rows
+    batches = [
+        trades(BATCH_ROWS_MAX, first=first, spacing_ns=spacing_ns)
+        for first in range(0, trade_rows, BATCH_ROWS_MAX)
+    ]
+    bars_too = bars(bar_rows, MINUTE_NS)
+    return pa.Table.from_batches(batches).slice(0, trade_rows), bars_too
+
+
+def joined(share: int) -> pa.Table:
+    """What the as-of join of them gives, in batches of the size in which it is sent."""
+    left, right = (pl.DataFrame(table) for table in joining(share))
+    table = left.join_asof(right, on="ts").to_arrow(compat_level=pl.CompatLevel.oldest())
+    return pa.Table.from_batches(table.combine_chunks().to_batches(max_chunksize=32_768))
+
+
+def newest() -> pa.Table:
+    """The answer to a question for the newest rows of many series."""
+    rows = bars(NEWEST_SERIES, 0)
+    names = [wide_name(number).split(":") for number in range(NEWEST_SERIES)]
+    identity = [pa.array(part) for part in zip(*names, strict=True)]
+    closed = pa.array([False] * NEWEST_SERIES)
+    columns = [*identity, *rows.columns, closed]
+    return pa.table(columns, names=["exchange", "symbol", *rows.column_names, "closed"])
 
 
 def _times(ns: np.ndarray) -> pa.Array:

@@ -33,8 +33,12 @@ from flightstore._layouts import Frames
 from flightstore._live.batch import Deleted, LiveBatch
 from flightstore._live.iterator import Live
 from flightstore._live.selection import Selection
+from flightstore._named_rows import Rows
+from flightstore._parts.part import Part
 from flightstore._reading import PartialReadWarning
 from flightstore._rules import Rule, Rules
+from flightstore._sweeps.sweep import sweep
+from flightstore._windows.windows import Windows
 from flightstore._writer import Writer
 from flightstore_proto.errors import (
     BadInstrument,
@@ -59,6 +63,7 @@ from flightstore_proto.errors import (
     ReadOnly,
     RuleConflict,
     SchemaMismatch,
+    StrategyFailed,
     Unauthorized,
     Unavailable,
     UnknownAction,
@@ -80,7 +85,13 @@ __all__ = [
     # reading
     "Batches",
     "Frames",
+    "Rows",
     "PartialReadWarning",
+    # training
+    "Windows",
+    # backtests
+    "Part",
+    "sweep",
     # following
     "Live",
     "LiveBatch",
@@ -132,6 +143,7 @@ __all__ = [
     "ConfigError",
     "DataDirError",
     "MissingExtra",
+    "StrategyFailed",
     "InternalError",
 ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from flightstore._acks import WriteAck
@@ -35,7 +36,9 @@ class Admin:
 
     def status(self) -> Status:
         """Sizes, counters and limits of the server; attributes, or `dict(db.status())`."""
-        return Status.of(self._ask("status", pb.Status))
+        status = self._ask("status", pb.Status)
+        same_host = self._connection.same_host.described(status.boot_id)
+        return replace(Status.of(status), same_host=same_host)
 
     def snapshot(self, name: str) -> Snapshot:
         """Pin the data as it is now under `name`, for reads with `snapshot=name`."""

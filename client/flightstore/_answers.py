@@ -80,7 +80,11 @@ class SyncResult(Record):
 
 @dataclass(frozen=True)
 class Status(Record):
-    """Numbers about the server; see Status in flightstore.proto for each one's meaning."""
+    """Numbers about the server; see Status in flightstore.proto for each one's meaning.
+
+    `same_host` is this client's own: "mapped" where it maps the server's files, "streamed: " and
+    the reason where it does not, empty as long as no read was large enough to tell.
+    """
 
     version: str
     data_dir: str
@@ -101,6 +105,12 @@ class Status(Record):
     log_tail_lsn: int = 0
     following: str = ""
     consumers: list[Consumer] = field(default_factory=list)
+    same_host: str = ""
+
+    @classmethod
+    def of(cls, message: pb.Status) -> Status:
+        said = {f.name: getattr(message, f.name) for f in fields(cls) if f.name != "same_host"}
+        return cls(**{name: _plain(value) for name, value in said.items()})
 
 
 @dataclass(frozen=True)

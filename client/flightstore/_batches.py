@@ -9,6 +9,7 @@ import pyarrow as pa
 from flightstore._closing import Closing
 from flightstore._connection import Connection
 from flightstore._identity import ArrowColumns, Runs
+from flightstore._local.opening import open_rows
 from flightstore._reading import identity, note, warn_of
 from flightstore_proto.errors import FlightstoreError
 
@@ -23,7 +24,7 @@ class Batches(Iterator[pa.RecordBatch], Closing):
 
     def __init__(self, connection: Connection, ticket: bytes, *, runs: bool) -> None:
         # Only the opening is tried again: after the first batch, rows would come twice.
-        self._stream = connection.retrying(lambda: connection.open_read(ticket, deadline="stream"))
+        self._stream = connection.retrying(lambda: open_rows(connection, ticket, deadline="stream"))
         self._pairs = iter(self._stream)
         self._instruments: list[str] = []
         self._columns: ArrowColumns | None = None

@@ -6,21 +6,30 @@ import os
 
 from flightstore._address import resolve
 from flightstore._admin import Admin
+from flightstore._asof import AsOf
 from flightstore._closing import Closing
 from flightstore._config import Retry, Timeout, Tls
 from flightstore._connection import Connection
 from flightstore._follows import Follows
 from flightstore._holdings import Holdings
+from flightstore._latest import Latest
+from flightstore._plans import Plans
 from flightstore._reads import Reads
+from flightstore._scan import Scans
+from flightstore._sql import Sql
+from flightstore._training import Training
 from flightstore._writes import Writes
 from flightstore_proto import flightstore_pb2 as pb
 from flightstore_proto.errors import DeadlineExceeded, Unavailable
 
 
-class Client(Reads, Follows, Holdings, Writes, Admin, Closing):
+class Client(
+    Plans, Reads, Latest, AsOf, Scans, Sql, Follows, Holdings, Training, Writes, Admin, Closing
+):
     """A connection to a flightstore server. Made by `connect`; a context manager.
 
-    Safe to use from several threads. Not to be carried into a forked process: connect there.
+    Safe to use from several threads. Not to be carried into a forked process, where gRPC
+    does not work: start processes by 'spawn', and connect there or send them a `plan`'s parts.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -47,6 +56,7 @@ def connect(
     tls: Tls | None = None,
     retry: Retry | None = None,
     check: bool = True,
+    same_host: bool | None = None,
 ) -> Client:
     """A client of the server at `uri`.
 
@@ -57,6 +67,8 @@ def connect(
     tls      certificates other than the system's, for grpc+tls://
     retry    how often to try while no server is to be found
     check    ask the server once whether it is ready; False connects at the first call
+    same_host  False has all rows sent, also by a server on this machine, whose files are mapped
+             otherwise; default $FLIGHTSTORE_SAME_HOST, then True. `status().same_host` says which
 
     Raises Unavailable if no server answers within `Timeout.connect` seconds or it is not ready,
     Unauthorized if it does not accept the token, ConfigError for an address it cannot understand.
@@ -67,6 +79,7 @@ def connect(
         timeout=Timeout.of(timeout),
         retry=retry or Retry(),
         tls=tls,
+        same_host=same_host if same_host is not None else _maps_files(),
     )
     if check:
         try:
@@ -75,6 +88,10 @@ def connect(
             connection.close()
             raise
     return Client(connection)
+
+
+def _maps_files() -> bool:
+    return os.environ.get("FLIGHTSTORE_SAME_HOST") != "0"
 
 
 def _greet(connection: Connection) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from flightstore_proto.errors import ConfigError
@@ -99,6 +99,21 @@ class Tls:
         if not self.verify:
             options["disable_server_verification"] = True
         return options
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A server and how to speak to it: all that another process needs to connect to it too.
+
+    Picklable, with the token in it; its repr shows no token.
+    """
+
+    uri: str
+    token: str | None = field(repr=False)
+    timeout: Timeout
+    retry: Retry
+    tls: Tls | None
+    same_host: bool = True
 
 
 def _read(path: str | Path) -> bytes:

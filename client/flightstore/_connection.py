@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Protocol, TypeVar
 
 import pyarrow as pa
@@ -13,7 +15,8 @@ from pyarrow import flight
 from pyarrow.ipc import Alignment, IpcReadOptions
 
 from flightstore._address import is_tls
-from flightstore._config import Retry, Timeout, Tls
+from flightstore._config import Endpoint, Retry, Timeout, Tls
+from flightstore._local.same_host import SameHost
 from flightstore._translation import FOREIGN, translate
 from flightstore_proto.errors import BadRequest, ConfigError, InternalError, Unavailable
 
@@ -86,11 +89,20 @@ class Connection:
     """A server as seen by one client; safe to use from several threads."""
 
     def __init__(
-        self, uri: str, *, token: str | None, timeout: Timeout, retry: Retry, tls: Tls | None
+        self,
+        uri: str,
+        *,
+        token: str | None,
+        timeout: Timeout,
+        retry: Retry,
+        tls: Tls | None,
+        same_host: bool = True,
     ) -> None:
         if tls is not None and not is_tls(uri):
             raise ConfigError(f"{uri} is not encrypted: write grpc+tls:// to use tls=.")
         self.uri, self.timeout, self.retry = uri, timeout, retry
+        self.endpoint = Endpoint(uri, token, timeout, retry, tls, same_host)
+        self.same_host = SameHost(wanted=same_host)
         self._options = _CallOptions.build(timeout, token)
         certificates = tls.options() if tls is not None else {}
         self._closed = False
@@ -108,6 +120,11 @@ class Connection:
         """What `action` returns; whatever pyarrow raises in it is raised as our own error."""
         if self._closed:
             raise BadRequest("This client is closed; connect again.")
+        if _process_of_grpc() != os.getpid():
+            raise BadRequest(
+                "This process was forked from one that had used flightstore, and gRPC does not "
+                "survive that: start workers by 'spawn' or 'forkserver'."
+            )
         try:
             return action()
         except FOREIGN as error:
@@ -174,6 +191,15 @@ class Connection:
             self.call(self._brisk.close)
             self.call(self._patient.close)
             self._closed = True
+
+
+@cache
+def _process_of_grpc() -> int:
+    """The process that made the first call.
+
+    In one that is forked from it any call would wait for ever: gRPC's threads do not come along.
+    """
+    return os.getpid()
 
 
 class ReadStream:

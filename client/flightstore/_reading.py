@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from flightstore._connection import Connection
 from flightstore._identity import Runs
+from flightstore._local.opening import open_rows
 from flightstore._translation import from_detail
 from flightstore_proto import flightstore_pb2 as pb
 from flightstore_proto.errors import FlightstoreError
@@ -49,9 +50,10 @@ def fetch(connection: Connection, ticket: bytes, *, runs: bool) -> Fetched:
 
 
 def _fetch(connection: Connection, ticket: bytes, with_runs: bool) -> Fetched:
-    stream = connection.open_read(ticket)
+    stream = open_rows(connection, ticket)
     try:
-        runs, problems = identity(stream.schema) if with_runs else (None, {})
+        found, problems = identity(stream.schema)
+        runs = found if with_runs else None
         batches: list[pa.RecordBatch] = []
         for batch, metadata in stream:
             note(metadata, runs, problems, 0 if batch is None else batch.num_rows)

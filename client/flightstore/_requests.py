@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar, Unpack
 
 from google.protobuf.message import Message
 
@@ -14,6 +14,21 @@ from flightstore_proto.timerange import TS_MAX, time_range
 
 Instruments = str | Instrument | Sequence[str | Instrument]
 M = TypeVar("M", bound=Message)
+LABELS = ("open", "close")
+_FILLS = {"null": pb.ReadRequest.FILL_NULL, "ffill": pb.ReadRequest.FILL_FORWARD}
+
+
+class TicketOptions(TypedDict):
+    """What a ticket for rows says beside what is read and who reads it."""
+
+    columns: str | Sequence[str] | None
+    limit: int | None
+    tail: int | None
+    snapshot: str | None
+    strict: bool
+    closed: bool
+    fill: str | None
+    label: str
 
 
 def message(kind: type[M], **fields: Any) -> M:
@@ -75,34 +90,45 @@ def read_ticket(
     timeframe: str,
     start: Any,
     end: Any,
+    resample: pb.Resample | None,
     *,
-    columns: str | Sequence[str] | None,
-    limit: int | None,
-    tail: int | None,
-    snapshot: str | None,
-    strict: bool,
-    closed: bool,
     runs: bool,
+    **options: Unpack[TicketOptions],
 ) -> bytes:
     """The bytes of a ticket for rows; `runs` asks for the identity as runs, else for none."""
+    fill = options["fill"]
     request = message(
         pb.ReadRequest,
         dataset=dataset,
         instruments=names(instruments),
         timeframe=timeframe or "",
         range=window(start, end),
-        columns=column_names(columns),
-        limit=_count("limit", limit),
-        tail=_count("tail", tail),
-        snapshot=snapshot or "",
+        columns=column_names(options["columns"]),
+        limit=_count("limit", options["limit"]),
+        tail=_count("tail", options["tail"]),
+        snapshot=options["snapshot"] or "",
         identity=pb.ReadRequest.IDENTITY_RUNS if runs else pb.ReadRequest.IDENTITY_AUTO,
-        strict=strict,
-        closed=closed,
+        strict=options["strict"],
+        closed=options["closed"],
+        resample=resample,
+        fill=None if fill is None else _FILLS[choice("fill", fill, tuple(_FILLS))],
+        label_close=choice("label", options["label"], LABELS) == "close",
     )
     if request.limit and request.tail:
         raise BadRequest("limit counts from the start and tail from the end: give one of them.")
     ticket: bytes = pb.Ticket(read=request).SerializeToString()
     return ticket
+
+
+def resampling(
+    resample_from: str | None, timezone: str | None, offset: str | None, *, always: bool
+) -> pb.Resample | None:
+    """How to make bars that are not stored; None if nothing is said of it, unless `always`."""
+    if not (always or resample_from or timezone or offset):
+        return None
+    return message(
+        pb.Resample, source=resample_from or "", timezone=timezone or "", offset=offset or ""
+    )
 
 
 def catalog_ticket(

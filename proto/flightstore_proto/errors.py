@@ -29,6 +29,7 @@
     ├── ConfigError                a configuration file, key or value
     ├── DataDirError               the data directory cannot be used as it is
     ├── MissingExtra               an optional part is not installed; names the pip command
+    ├── StrategyFailed             a strategy of a sweep; names the instrument and its parameters
     └── InternalError              a defect of flightstore; the server's log has the traceback
 
 On the wire an error is its code and one sentence (ErrorDetail in flightstore.proto). The server
@@ -162,6 +163,10 @@ class DataDirError(FlightstoreError):
 
 class MissingExtra(FlightstoreError):
     code = "missing_extra"
+
+
+class StrategyFailed(FlightstoreError):
+    code = "strategy_failed"
 
 
 class InternalError(FlightstoreError):

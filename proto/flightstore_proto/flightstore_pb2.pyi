@@ -25,7 +25,7 @@ class TimeRange(_message.Message):
     def __init__(self, start: _Optional[int] = ..., end: _Optional[int] = ...) -> None: ...
 
 class Ticket(_message.Message):
-    __slots__ = ("read", "catalog", "gaps", "subscribe", "replicate", "copy", "segment")
+    __slots__ = ("read", "catalog", "gaps", "subscribe", "replicate", "copy", "segment", "latest", "asof", "sql", "windows", "stretches")
     READ_FIELD_NUMBER: _ClassVar[int]
     CATALOG_FIELD_NUMBER: _ClassVar[int]
     GAPS_FIELD_NUMBER: _ClassVar[int]
@@ -33,6 +33,11 @@ class Ticket(_message.Message):
     REPLICATE_FIELD_NUMBER: _ClassVar[int]
     COPY_FIELD_NUMBER: _ClassVar[int]
     SEGMENT_FIELD_NUMBER: _ClassVar[int]
+    LATEST_FIELD_NUMBER: _ClassVar[int]
+    ASOF_FIELD_NUMBER: _ClassVar[int]
+    SQL_FIELD_NUMBER: _ClassVar[int]
+    WINDOWS_FIELD_NUMBER: _ClassVar[int]
+    STRETCHES_FIELD_NUMBER: _ClassVar[int]
     read: ReadRequest
     catalog: CatalogRequest
     gaps: GapsRequest
@@ -40,10 +45,15 @@ class Ticket(_message.Message):
     replicate: ReplicateRequest
     copy: CopyRequest
     segment: SegmentRequest
-    def __init__(self, read: _Optional[_Union[ReadRequest, _Mapping]] = ..., catalog: _Optional[_Union[CatalogRequest, _Mapping]] = ..., gaps: _Optional[_Union[GapsRequest, _Mapping]] = ..., subscribe: _Optional[_Union[SubscribeRequest, _Mapping]] = ..., replicate: _Optional[_Union[ReplicateRequest, _Mapping]] = ..., copy: _Optional[_Union[CopyRequest, _Mapping]] = ..., segment: _Optional[_Union[SegmentRequest, _Mapping]] = ...) -> None: ...
+    latest: LatestRequest
+    asof: AsOfRequest
+    sql: SqlRequest
+    windows: WindowsRequest
+    stretches: StretchesRequest
+    def __init__(self, read: _Optional[_Union[ReadRequest, _Mapping]] = ..., catalog: _Optional[_Union[CatalogRequest, _Mapping]] = ..., gaps: _Optional[_Union[GapsRequest, _Mapping]] = ..., subscribe: _Optional[_Union[SubscribeRequest, _Mapping]] = ..., replicate: _Optional[_Union[ReplicateRequest, _Mapping]] = ..., copy: _Optional[_Union[CopyRequest, _Mapping]] = ..., segment: _Optional[_Union[SegmentRequest, _Mapping]] = ..., latest: _Optional[_Union[LatestRequest, _Mapping]] = ..., asof: _Optional[_Union[AsOfRequest, _Mapping]] = ..., sql: _Optional[_Union[SqlRequest, _Mapping]] = ..., windows: _Optional[_Union[WindowsRequest, _Mapping]] = ..., stretches: _Optional[_Union[StretchesRequest, _Mapping]] = ...) -> None: ...
 
 class ReadRequest(_message.Message):
-    __slots__ = ("dataset", "instruments", "timeframe", "range", "columns", "limit", "tail", "snapshot", "identity", "strict", "closed")
+    __slots__ = ("dataset", "instruments", "timeframe", "range", "columns", "limit", "tail", "snapshot", "identity", "strict", "closed", "resample", "fill", "label_close", "boot_id")
     class Identity(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         IDENTITY_AUTO: _ClassVar[ReadRequest.Identity]
@@ -52,6 +62,14 @@ class ReadRequest(_message.Message):
     IDENTITY_AUTO: ReadRequest.Identity
     IDENTITY_COLUMNS: ReadRequest.Identity
     IDENTITY_RUNS: ReadRequest.Identity
+    class Fill(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        FILL_NONE: _ClassVar[ReadRequest.Fill]
+        FILL_NULL: _ClassVar[ReadRequest.Fill]
+        FILL_FORWARD: _ClassVar[ReadRequest.Fill]
+    FILL_NONE: ReadRequest.Fill
+    FILL_NULL: ReadRequest.Fill
+    FILL_FORWARD: ReadRequest.Fill
     DATASET_FIELD_NUMBER: _ClassVar[int]
     INSTRUMENTS_FIELD_NUMBER: _ClassVar[int]
     TIMEFRAME_FIELD_NUMBER: _ClassVar[int]
@@ -63,6 +81,10 @@ class ReadRequest(_message.Message):
     IDENTITY_FIELD_NUMBER: _ClassVar[int]
     STRICT_FIELD_NUMBER: _ClassVar[int]
     CLOSED_FIELD_NUMBER: _ClassVar[int]
+    RESAMPLE_FIELD_NUMBER: _ClassVar[int]
+    FILL_FIELD_NUMBER: _ClassVar[int]
+    LABEL_CLOSE_FIELD_NUMBER: _ClassVar[int]
+    BOOT_ID_FIELD_NUMBER: _ClassVar[int]
     dataset: str
     instruments: _containers.RepeatedScalarFieldContainer[str]
     timeframe: str
@@ -74,7 +96,21 @@ class ReadRequest(_message.Message):
     identity: ReadRequest.Identity
     strict: bool
     closed: bool
-    def __init__(self, dataset: _Optional[str] = ..., instruments: _Optional[_Iterable[str]] = ..., timeframe: _Optional[str] = ..., range: _Optional[_Union[TimeRange, _Mapping]] = ..., columns: _Optional[_Iterable[str]] = ..., limit: _Optional[int] = ..., tail: _Optional[int] = ..., snapshot: _Optional[str] = ..., identity: _Optional[_Union[ReadRequest.Identity, str]] = ..., strict: bool = ..., closed: bool = ...) -> None: ...
+    resample: Resample
+    fill: ReadRequest.Fill
+    label_close: bool
+    boot_id: str
+    def __init__(self, dataset: _Optional[str] = ..., instruments: _Optional[_Iterable[str]] = ..., timeframe: _Optional[str] = ..., range: _Optional[_Union[TimeRange, _Mapping]] = ..., columns: _Optional[_Iterable[str]] = ..., limit: _Optional[int] = ..., tail: _Optional[int] = ..., snapshot: _Optional[str] = ..., identity: _Optional[_Union[ReadRequest.Identity, str]] = ..., strict: bool = ..., closed: bool = ..., resample: _Optional[_Union[Resample, _Mapping]] = ..., fill: _Optional[_Union[ReadRequest.Fill, str]] = ..., label_close: bool = ..., boot_id: _Optional[str] = ...) -> None: ...
+
+class Resample(_message.Message):
+    __slots__ = ("source", "timezone", "offset")
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    TIMEZONE_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    source: str
+    timezone: str
+    offset: str
+    def __init__(self, source: _Optional[str] = ..., timezone: _Optional[str] = ..., offset: _Optional[str] = ...) -> None: ...
 
 class StreamSeries(_message.Message):
     __slots__ = ("series", "problems", "dataset", "timeframe")
@@ -112,6 +148,46 @@ class BatchRuns(_message.Message):
     problems: _containers.RepeatedCompositeFieldContainer[Problem]
     def __init__(self, series: _Optional[_Iterable[int]] = ..., rows: _Optional[_Iterable[int]] = ..., problems: _Optional[_Iterable[_Union[Problem, _Mapping]]] = ...) -> None: ...
 
+class LocalRows(_message.Message):
+    __slots__ = ("schema", "files", "parts")
+    SCHEMA_FIELD_NUMBER: _ClassVar[int]
+    FILES_FIELD_NUMBER: _ClassVar[int]
+    PARTS_FIELD_NUMBER: _ClassVar[int]
+    schema: bytes
+    files: _containers.RepeatedCompositeFieldContainer[LocalFile]
+    parts: _containers.RepeatedCompositeFieldContainer[LocalPart]
+    def __init__(self, schema: _Optional[bytes] = ..., files: _Optional[_Iterable[_Union[LocalFile, _Mapping]]] = ..., parts: _Optional[_Iterable[_Union[LocalPart, _Mapping]]] = ...) -> None: ...
+
+class LocalFile(_message.Message):
+    __slots__ = ("path", "device", "inode", "size", "columns")
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    INODE_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    path: str
+    device: int
+    inode: int
+    size: int
+    columns: int
+    def __init__(self, path: _Optional[str] = ..., device: _Optional[int] = ..., inode: _Optional[int] = ..., size: _Optional[int] = ..., columns: _Optional[int] = ...) -> None: ...
+
+class LocalPart(_message.Message):
+    __slots__ = ("series", "rows", "file", "offset", "size", "first")
+    SERIES_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    FILE_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    FIRST_FIELD_NUMBER: _ClassVar[int]
+    series: int
+    rows: int
+    file: int
+    offset: int
+    size: int
+    first: int
+    def __init__(self, series: _Optional[int] = ..., rows: _Optional[int] = ..., file: _Optional[int] = ..., offset: _Optional[int] = ..., size: _Optional[int] = ..., first: _Optional[int] = ...) -> None: ...
+
 class Problem(_message.Message):
     __slots__ = ("instrument", "error")
     INSTRUMENT_FIELD_NUMBER: _ClassVar[int]
@@ -119,6 +195,94 @@ class Problem(_message.Message):
     instrument: str
     error: ErrorDetail
     def __init__(self, instrument: _Optional[str] = ..., error: _Optional[_Union[ErrorDetail, _Mapping]] = ...) -> None: ...
+
+class LatestRequest(_message.Message):
+    __slots__ = ("dataset", "instruments", "timeframe", "columns", "snapshot")
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    INSTRUMENTS_FIELD_NUMBER: _ClassVar[int]
+    TIMEFRAME_FIELD_NUMBER: _ClassVar[int]
+    COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
+    dataset: str
+    instruments: _containers.RepeatedScalarFieldContainer[str]
+    timeframe: str
+    columns: _containers.RepeatedScalarFieldContainer[str]
+    snapshot: str
+    def __init__(self, dataset: _Optional[str] = ..., instruments: _Optional[_Iterable[str]] = ..., timeframe: _Optional[str] = ..., columns: _Optional[_Iterable[str]] = ..., snapshot: _Optional[str] = ...) -> None: ...
+
+class AsOfRequest(_message.Message):
+    __slots__ = ("left", "right", "tolerance_ns", "suffix")
+    LEFT_FIELD_NUMBER: _ClassVar[int]
+    RIGHT_FIELD_NUMBER: _ClassVar[int]
+    TOLERANCE_NS_FIELD_NUMBER: _ClassVar[int]
+    SUFFIX_FIELD_NUMBER: _ClassVar[int]
+    left: ReadRequest
+    right: ReadRequest
+    tolerance_ns: int
+    suffix: str
+    def __init__(self, left: _Optional[_Union[ReadRequest, _Mapping]] = ..., right: _Optional[_Union[ReadRequest, _Mapping]] = ..., tolerance_ns: _Optional[int] = ..., suffix: _Optional[str] = ...) -> None: ...
+
+class SqlRequest(_message.Message):
+    __slots__ = ("query", "parameters", "snapshot", "timeout_seconds", "explain")
+    QUERY_FIELD_NUMBER: _ClassVar[int]
+    PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    EXPLAIN_FIELD_NUMBER: _ClassVar[int]
+    query: str
+    parameters: bytes
+    snapshot: str
+    timeout_seconds: float
+    explain: bool
+    def __init__(self, query: _Optional[str] = ..., parameters: _Optional[bytes] = ..., snapshot: _Optional[str] = ..., timeout_seconds: _Optional[float] = ..., explain: bool = ...) -> None: ...
+
+class StretchesRequest(_message.Message):
+    __slots__ = ("dataset", "instruments", "timeframe", "range", "snapshot", "length", "contiguous")
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    INSTRUMENTS_FIELD_NUMBER: _ClassVar[int]
+    TIMEFRAME_FIELD_NUMBER: _ClassVar[int]
+    RANGE_FIELD_NUMBER: _ClassVar[int]
+    SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
+    LENGTH_FIELD_NUMBER: _ClassVar[int]
+    CONTIGUOUS_FIELD_NUMBER: _ClassVar[int]
+    dataset: str
+    instruments: _containers.RepeatedScalarFieldContainer[str]
+    timeframe: str
+    range: TimeRange
+    snapshot: str
+    length: int
+    contiguous: bool
+    def __init__(self, dataset: _Optional[str] = ..., instruments: _Optional[_Iterable[str]] = ..., timeframe: _Optional[str] = ..., range: _Optional[_Union[TimeRange, _Mapping]] = ..., snapshot: _Optional[str] = ..., length: _Optional[int] = ..., contiguous: bool = ...) -> None: ...
+
+class WindowsRequest(_message.Message):
+    __slots__ = ("dataset", "timeframe", "columns", "snapshot", "instruments", "length", "series", "since", "first")
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    TIMEFRAME_FIELD_NUMBER: _ClassVar[int]
+    COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
+    INSTRUMENTS_FIELD_NUMBER: _ClassVar[int]
+    LENGTH_FIELD_NUMBER: _ClassVar[int]
+    SERIES_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    FIRST_FIELD_NUMBER: _ClassVar[int]
+    dataset: str
+    timeframe: str
+    columns: _containers.RepeatedScalarFieldContainer[str]
+    snapshot: str
+    instruments: _containers.RepeatedScalarFieldContainer[str]
+    length: int
+    series: _containers.RepeatedScalarFieldContainer[int]
+    since: _containers.RepeatedScalarFieldContainer[int]
+    first: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, dataset: _Optional[str] = ..., timeframe: _Optional[str] = ..., columns: _Optional[_Iterable[str]] = ..., snapshot: _Optional[str] = ..., instruments: _Optional[_Iterable[str]] = ..., length: _Optional[int] = ..., series: _Optional[_Iterable[int]] = ..., since: _Optional[_Iterable[int]] = ..., first: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class WindowsBatch(_message.Message):
+    __slots__ = ("start", "padding")
+    START_FIELD_NUMBER: _ClassVar[int]
+    PADDING_FIELD_NUMBER: _ClassVar[int]
+    start: _containers.RepeatedScalarFieldContainer[int]
+    padding: bytes
+    def __init__(self, start: _Optional[_Iterable[int]] = ..., padding: _Optional[bytes] = ...) -> None: ...
 
 class CatalogRequest(_message.Message):
     __slots__ = ("dataset", "instruments", "timeframe", "snapshot")
@@ -304,7 +468,7 @@ class Health(_message.Message):
     def __init__(self, ready: bool = ..., version: _Optional[str] = ..., read_only: bool = ..., reason: _Optional[str] = ...) -> None: ...
 
 class Status(_message.Message):
-    __slots__ = ("version", "data_dir", "uptime_seconds", "series", "segments", "segment_bytes", "last_lsn", "flushed_lsn", "log_bytes", "memtable_rows", "memtable_bytes", "resident_bytes", "open_streams", "read_only_reason", "counters", "limits", "log_tail_lsn", "consumers", "following")
+    __slots__ = ("version", "data_dir", "uptime_seconds", "series", "segments", "segment_bytes", "last_lsn", "flushed_lsn", "log_bytes", "memtable_rows", "memtable_bytes", "resident_bytes", "open_streams", "read_only_reason", "counters", "limits", "log_tail_lsn", "consumers", "following", "boot_id")
     class CountersEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -338,6 +502,7 @@ class Status(_message.Message):
     LOG_TAIL_LSN_FIELD_NUMBER: _ClassVar[int]
     CONSUMERS_FIELD_NUMBER: _ClassVar[int]
     FOLLOWING_FIELD_NUMBER: _ClassVar[int]
+    BOOT_ID_FIELD_NUMBER: _ClassVar[int]
     version: str
     data_dir: str
     uptime_seconds: float
@@ -357,7 +522,8 @@ class Status(_message.Message):
     log_tail_lsn: int
     consumers: _containers.RepeatedCompositeFieldContainer[Consumer]
     following: str
-    def __init__(self, version: _Optional[str] = ..., data_dir: _Optional[str] = ..., uptime_seconds: _Optional[float] = ..., series: _Optional[int] = ..., segments: _Optional[int] = ..., segment_bytes: _Optional[int] = ..., last_lsn: _Optional[int] = ..., flushed_lsn: _Optional[int] = ..., log_bytes: _Optional[int] = ..., memtable_rows: _Optional[int] = ..., memtable_bytes: _Optional[int] = ..., resident_bytes: _Optional[int] = ..., open_streams: _Optional[int] = ..., read_only_reason: _Optional[str] = ..., counters: _Optional[_Mapping[str, int]] = ..., limits: _Optional[_Mapping[str, int]] = ..., log_tail_lsn: _Optional[int] = ..., consumers: _Optional[_Iterable[_Union[Consumer, _Mapping]]] = ..., following: _Optional[str] = ...) -> None: ...
+    boot_id: str
+    def __init__(self, version: _Optional[str] = ..., data_dir: _Optional[str] = ..., uptime_seconds: _Optional[float] = ..., series: _Optional[int] = ..., segments: _Optional[int] = ..., segment_bytes: _Optional[int] = ..., last_lsn: _Optional[int] = ..., flushed_lsn: _Optional[int] = ..., log_bytes: _Optional[int] = ..., memtable_rows: _Optional[int] = ..., memtable_bytes: _Optional[int] = ..., resident_bytes: _Optional[int] = ..., open_streams: _Optional[int] = ..., read_only_reason: _Optional[str] = ..., counters: _Optional[_Mapping[str, int]] = ..., limits: _Optional[_Mapping[str, int]] = ..., log_tail_lsn: _Optional[int] = ..., consumers: _Optional[_Iterable[_Union[Consumer, _Mapping]]] = ..., following: _Optional[str] = ..., boot_id: _Optional[str] = ...) -> None: ...
 
 class Consumer(_message.Message):
     __slots__ = ("name", "kind", "lsn", "state", "error", "errors")

@@ -23,11 +23,12 @@ LISTED = "listed"  # the time of the exchange's first row: it has nothing earlie
 LISTED_PROOF = "listed_proof"  # how that is known, in a few words
 ENDED = "ended"  # when the market was delisted: it has nothing from then on
 
-# What the server says of a series that a rule keeps.
+# What the server says of bars that it makes, for a rule or for a read.
 RULE = "rule"  # the rule's name
 DERIVED_FROM = "derived_from"  # what it is computed from, such as candles binance:BTC/USDT 1m
 TIMEZONE = "timezone"  # its days, weeks and months begin at midnight there
 OFFSET = "offset"  # and so much later
+RESAMPLED_FROM = "resampled_from"  # of a read: its bars were made of these, such as candles 1m
 FROZEN_BEFORE = "frozen_before"  # earlier bars stay as they are: their base was let go by retention
 
 # What an ingestion service keeps about its own work.

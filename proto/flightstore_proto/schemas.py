@@ -64,6 +64,7 @@ GAPS = pa.schema(
 
 # Keys of a read's Arrow schema metadata.
 SERIES_KEY = b"flightstore.series"  # a serialised StreamSeries
+LOCAL_KEY = b"flightstore.local"  # a serialised LocalRows
 IDENTITY_FIELDS = [_required("exchange", pa.utf8()), _required("symbol", pa.utf8())]
 RESERVED_COLUMNS = frozenset({"exchange", "symbol", "timeframe", "dataset"})
 

@@ -28,6 +28,7 @@ from flightstore_proto.errors import ConfigError, FlightstoreError, did_you_mean
 from flightstore_server.engine.aggregates.rules import parse_on
 from flightstore_server.engine.limits import MIB, Limits
 from flightstore_server.engine.retention import RetentionRule
+from flightstore_server.sql.limits import SqlLimits
 from flightstore_server.triggers.spec import TriggerSpec
 
 ENV_PREFIX = "FLIGHTSTORE_"
@@ -91,6 +92,16 @@ class SegmentsSection(_Section):
     cold_age_days: float = Field(default=0.0, ge=0)
 
 
+class SqlSection(_Section):
+    """What SQL may cost."""
+
+    memory_bytes_max: int = Field(default=1024 * MIB, ge=16 * MIB)
+    spill_bytes_max: int = Field(default=8192 * MIB, ge=0)
+    seconds_max: float = Field(default=120.0, gt=0)
+    queries_max: int = Field(default=8, ge=1)
+    threads: int = Field(default=0, ge=0)
+
+
 class ReplicationSection(_Section):
     """Being followed, with a token, and following."""
 
@@ -152,6 +163,7 @@ class Config(_Section):
     log: LogSection = LogSection()
     flush: FlushSection = FlushSection()
     segments: SegmentsSection = SegmentsSection()
+    sql: SqlSection = SqlSection()
     replication: ReplicationSection = ReplicationSection()
     retention: tuple[RetentionSection, ...] = ()
     rules: tuple[RuleSection, ...] = ()
@@ -183,6 +195,10 @@ class Config(_Section):
             compact_small_rows=self.segments.compact_small_rows,
             cold_age_days=self.segments.cold_age_days,
         )
+
+    def sql_limits(self) -> SqlLimits:
+        """The limits of SQL as its engine takes them."""
+        return SqlLimits(**self.sql.model_dump())
 
     def retention_rules(self) -> list[RetentionRule]:
         """The retention rules as the engine takes them."""

@@ -63,9 +63,14 @@ READS: dict[str, tuple[Attempt, type, str]] = {
         "Did you mean binance:BTC/USDT",
     ),
     "another timeframe": (
-        lambda db: db.candles(BTC, "5m"),
+        lambda db: db.read("candles", BTC, "5m"),
         fs.UnknownInstrument,
         "It is kept as 1m candles",
+    ),
+    "bars of others that are not stored": (
+        lambda db: db.candles(BTC, "1h", resample_from="5m"),
+        fs.UnknownInstrument,
+        "no 5m to make them of. It is kept as 1m candles",
     ),
     "pattern without match": (
         lambda db: db.candles("kraken:*", "1m"),

@@ -32,9 +32,9 @@ def bars(market_data: Path) -> pa.Table:
 
 @pytest.fixture(scope="module")
 def db(tmp_path_factory: pytest.TempPathFactory, bars: pa.Table) -> Iterator[fs.Client]:
-    """A client of a server process that was sent all bars in one call."""
+    """A client of a server process that was sent all bars in one call, and sends what is read."""
     root = tmp_path_factory.mktemp("real") / "data"
-    with server_process.running(root) as server, fs.connect(server.uri) as client:
+    with server_process.running(root) as server, fs.connect(server.uri, same_host=False) as client:
         ack = client.write(BTC, bars, timeframe="1m", covers=("2013-04-01", "2020-01-01"))
         assert (ack.rows, ack.duplicates) == (BTC_ROWS, 0)
         yield client
@@ -55,6 +55,12 @@ def _year(year: int) -> int:
 
 def test_all_rows_come_back_equal_and_in_order(db: fs.Client, bars: pa.Table) -> None:
     assert same_bits(db.candles(BTC, "1m", output="arrow"), bars)
+
+
+def test_all_rows_are_mapped_equal_and_in_order(db: fs.Client, bars: pa.Table) -> None:
+    with fs.connect(db.uri, same_host=True) as mapping:
+        assert same_bits(mapping.candles(BTC, "1m", output="arrow"), bars)
+        assert mapping.status().same_host == "mapped"
 
 
 @pytest.mark.parametrize("year", YEARS)

@@ -61,7 +61,7 @@ def test_a_rule_that_collides_is_refused_unless_it_names_another_dataset(
 def test_a_rule_that_is_removed_takes_its_series_along(filled: fs.Client) -> None:
     assert filled.rules.remove("fives").series == 1
     with pytest.raises(fs.UnknownInstrument):
-        filled.candles(BTC, "5m")
+        filled.read("candles", BTC, "5m")
     with pytest.raises(fs.UnknownRule):
         filled.rules.remove("fives")
 

@@ -245,6 +245,9 @@ class CrashFiles:
     def map(self, name: str) -> pa.Buffer:
         return pa.py_buffer(self._data(name))
 
+    def place(self, name: str) -> None:
+        """It is in memory, where no other process finds it."""
+
     def lock(self, name: str) -> None:
         """Tests open one store at a time."""
 

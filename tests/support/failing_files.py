@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from flightstore_server.storage import catalog_file
-from flightstore_server.storage.files import AppendFile, Files
+from flightstore_server.storage.files import AppendFile, Files, Place
 
 T = TypeVar("T")
 READS = frozenset({"map", "read", "read_at", "size", "list_dir", "walk", "exists"})
@@ -142,6 +142,9 @@ class FailingFiles:
 
     def map(self, name: str) -> pa.Buffer:
         return self._do("map", lambda: self._files.map(name))
+
+    def place(self, name: str) -> Place | None:
+        return self._files.place(name)
 
     def lock(self, name: str) -> None:
         self._files.lock(name)

@@ -32,6 +32,12 @@ def candles(ts: Sequence[int] | np.ndarray, close: Sequence[float] | float = 1.0
     return pa.RecordBatch.from_arrays(columns, schema=CANDLES)
 
 
+def minutes(numbers: Sequence[int] | np.ndarray, value: float = 0.0) -> pa.RecordBatch:
+    """Bars of the minutes after noon of those numbers, each with values of its own."""
+    number = np.asarray(numbers, np.int64)
+    return candles(NOON_2024 + number * MINUTE, value + number % 1_000)
+
+
 def trades(rows: Iterable[Trade]) -> pa.RecordBatch:
     """Trades given as (ts, id, price)."""
     listed = list(rows)

@@ -17,6 +17,8 @@ from flightstore_server.storage.files import open_root
 class Serving:
     """One data directory, served on a free port of the loopback; `db` is a client of it.
 
+    It has all rows sent over the wire; `mapping` makes one that maps files, as clients would.
+
     Background work is done when the test says so: `upkeep`, or the actions of the client.
     """
 
@@ -39,7 +41,11 @@ class Serving:
             open_root(self.root), self.limits, upkeep_thread=False, retention=self._retention
         )
         self.service = bind(self.store, "127.0.0.1", 0)
-        self.db = fs.connect(self.uri)
+        self.db = fs.connect(self.uri, same_host=False)
+
+    def mapping(self) -> fs.Client:
+        """Another client, which maps the server's files where that is worth it."""
+        return fs.connect(self.uri, same_host=True)
 
     def restart(
         self, limits: Limits | None = None, *, retention: Sequence[RetentionRule] = ()

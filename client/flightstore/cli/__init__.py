@@ -6,6 +6,7 @@
     output      tables for people, JSON for machines
     catalog     ls, status, gaps, coverage; `missing` prints gaps
     rows        head, tail; `following` prints what comes
+    sql         sql
     export      export, with `sinks` writing the files
     load        import, with the package `loading` reading the files
     admin       delete, snapshot, backup, compact

@@ -9,7 +9,7 @@ import typer
 from flightstore.cli import options, output
 from flightstore.cli.consumers import print_consumers
 from flightstore.cli.missing import SHOWN, longest, print_gaps
-from flightstore.cli.values import plain_fields, plain_rows
+from flightstore.cli.values import plain_fields, plain_rows, with_instrument
 
 
 def ls(
@@ -38,18 +38,13 @@ def ls(
         table = db.series(
             pattern, dataset=dataset, timeframe=timeframe, snapshot=snapshot, output="arrow"
         )
-    series = [_with_instrument(row) for row in plain_rows(table)]
+    series = [with_instrument(row) for row in plain_rows(table)]
     if as_json:
         output.print_json(series)
     elif series:
         _print_series(series)
     else:
         output.remark(f"No series match {pattern}.")
-
-
-def _with_instrument(row: dict[str, Any]) -> dict[str, Any]:
-    instrument = f"{row.pop('exchange')}:{row.pop('symbol')}"
-    return {"instrument": instrument, **row}
 
 
 def _print_series(series: list[dict[str, Any]]) -> None:

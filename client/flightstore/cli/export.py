@@ -26,6 +26,10 @@ def export(
     end: options.End = None,
     dataset: options.Dataset = "candles",
     columns: options.Columns = None,
+    resample_from: options.From = None,
+    timezone: options.Timezone = None,
+    fill: options.Fill = None,
+    closed: options.Closed = False,
     snapshot: options.Snapshot = None,
     kind: Annotated[
         str | None,
@@ -43,6 +47,7 @@ def export(
     Examples:
       flightstore export binance:BTC/USDT --timeframe 1m --start 2024 --out btc.csv.zst
       flightstore export 'binance:*/USDT' --timeframe 1d --out binance.parquet
+      flightstore export binance:BTC/USDT --timeframe 7m --from trades --closed --out btc.feather
       flightstore export binance:BTC/USDT --dataset trades --out - | head
     """
     options.need_timeframe(dataset, timeframe)
@@ -55,7 +60,8 @@ def export(
         options.connect(uri, token) as db,
         db.batches(
             asked, timeframe, start, end,
-            dataset=dataset, columns=options.split_columns(columns), snapshot=snapshot,
+            dataset=dataset, columns=options.split_columns(columns), snapshot=snapshot, fill=fill,
+            resample_from=resample_from, timezone=timezone, closed=closed,
         ) as batches,
         _target(out) as target,
         Progress("exporting") as progress,

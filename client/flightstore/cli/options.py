@@ -38,6 +38,17 @@ Start = Annotated[
 ]
 End = Annotated[str | None, typer.Option("--end", help="First time that is no longer meant.")]
 Snapshot = Annotated[str | None, typer.Option("--snapshot", help="Read the data pinned by it.")]
+From = Annotated[
+    str | None,
+    typer.Option("--from", metavar="SOURCE", help="Make candles of these only: 1m, trades."),
+]
+Timezone = Annotated[
+    str | None, typer.Option("--timezone", help="Days of candles begin there: Europe/Zurich.")
+]
+Fill = Annotated[
+    str | None, typer.Option("--fill", help="Rows for times that have none: null, ffill.")
+]
+Closed = Annotated[bool, typer.Option("--closed", help="No bars that are not over yet.")]
 Columns = Annotated[
     str | None, typer.Option("--columns", help="Columns to show, with commas; ts is always first.")
 ]

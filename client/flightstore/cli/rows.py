@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import pyarrow as pa
 import typer
@@ -26,6 +26,10 @@ def head(
     end: options.End = None,
     dataset: options.Dataset = "candles",
     columns: options.Columns = None,
+    resample_from: options.From = None,
+    timezone: options.Timezone = None,
+    fill: options.Fill = None,
+    closed: options.Closed = False,
     snapshot: options.Snapshot = None,
     as_json: options.Json = False,
     as_csv: Csv = False,
@@ -36,14 +40,16 @@ def head(
 
     Examples:
       flightstore head binance:BTC/USDT --timeframe 1m
+      flightstore head binance:BTC/USDT --timeframe 3h --fill ffill
       flightstore head binance:BTC/USDT --dataset trades --start 2024-08-09 -n 3 --json
     """
     options.need_timeframe(dataset, timeframe)
     _check(as_json, as_csv)
     with options.connect(uri, token) as db:
-        table = db.read(
-            dataset, instrument, timeframe, start, end,
-            columns=options.split_columns(columns), limit=rows, snapshot=snapshot, output="arrow",
+        table = _read(
+            db, dataset, instrument, timeframe, start, end,
+            columns=options.split_columns(columns), limit=rows, snapshot=snapshot, fill=fill,
+            resample_from=resample_from, timezone=timezone, closed=closed,
         )  # fmt: skip
     _print(table, as_json, as_csv)
 
@@ -56,6 +62,10 @@ def tail(
     end: options.End = None,
     dataset: options.Dataset = "candles",
     columns: options.Columns = None,
+    resample_from: options.From = None,
+    timezone: options.Timezone = None,
+    fill: options.Fill = None,
+    closed: options.Closed = False,
     snapshot: options.Snapshot = None,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Then print rows as they come.")
@@ -72,7 +82,7 @@ def tail(
     open is printed again whenever it changes.
 
     Examples:
-      flightstore tail binance:BTC/USDT --timeframe 1d -n 3
+      flightstore tail binance:BTC/USDT --timeframe 1d -n 3 --timezone America/New_York
       flightstore tail binance:BTC/USDT --timeframe 1m --columns close --csv
       flightstore tail 'binance:*' --dataset trades --follow
     """
@@ -80,21 +90,37 @@ def tail(
     _check(as_json, as_csv)
     if follow and (end is not None or snapshot is not None):
         raise BadRequest("What is followed has no end: --follow goes without --end and --snapshot.")
+    if follow and (resample_from or timezone or fill or closed):
+        raise BadRequest(
+            "What is followed is what is written: --follow goes without --from, --timezone, --fill "
+            "and --closed."
+        )
     shown = options.split_columns(columns)
     with options.connect(uri, token) as db:
-        # Before the rows are read: what is written meanwhile is told again rather than lost.
-        after = db.status().last_lsn if follow else None
-        table = db.read(
-            dataset, instrument, timeframe, start, end,
-            columns=shown, tail=rows, snapshot=snapshot, output="arrow",
-        )  # fmt: skip
-        if not follow:
-            _print(table, as_json, as_csv)
+        if follow:
+            _follow(db, dataset, instrument, timeframe, start, shown, rows, as_json, as_csv)
             return
-        with db.live(
-            instrument, timeframe, dataset=dataset, columns=shown, after_lsn=after
-        ) as live:
-            _follow(live, table, as_json, as_csv)
+        table = _read(
+            db, dataset, instrument, timeframe, start, end,
+            columns=shown, tail=rows, snapshot=snapshot, fill=fill,
+            resample_from=resample_from, timezone=timezone, closed=closed,
+        )  # fmt: skip
+    _print(table, as_json, as_csv)
+
+
+def _read(
+    db: flightstore.Client,
+    dataset: str,
+    instrument: str,
+    timeframe: str,
+    start: str | None,
+    end: str | None,
+    **asked: Any,
+) -> pa.Table:
+    """The rows as they were asked for; candles of any timeframe."""
+    if dataset == "candles":
+        return db.candles(instrument, timeframe, start, end, output="arrow", **asked)
+    return db.read(dataset, instrument, timeframe, start, end, output="arrow", **asked)
 
 
 def _check(as_json: bool, as_csv: bool) -> None:
@@ -102,12 +128,29 @@ def _check(as_json: bool, as_csv: bool) -> None:
         raise BadRequest("Give --json or --csv, not both.")
 
 
-def _follow(live: flightstore.Live, table: pa.Table, as_json: bool, as_csv: bool) -> None:
-    sys.stdout.flush()
-    lines, rows = following.lines(table.schema, as_json, as_csv), plain_rows(table)
-    lines.print(table, rows)
-    sys.stdout.flush()
-    following.follow(live, lines, following.Shown(rows))
+def _follow(
+    db: flightstore.Client,
+    dataset: str,
+    instrument: str,
+    timeframe: str,
+    start: str | None,
+    columns: list[str] | None,
+    rows: int,
+    as_json: bool,
+    as_csv: bool,
+) -> None:
+    """Print the last rows, and then those that are written."""
+    # Before the rows are read: what is written meanwhile is told again rather than lost.
+    after = db.status().last_lsn
+    table = db.read(
+        dataset, instrument, timeframe, start, columns=columns, tail=rows, output="arrow"
+    )
+    with db.live(instrument, timeframe, dataset=dataset, columns=columns, after_lsn=after) as live:
+        sys.stdout.flush()
+        lines, shown = following.lines(table.schema, as_json, as_csv), plain_rows(table)
+        lines.print(table, shown)
+        sys.stdout.flush()
+        following.follow(live, lines, following.Shown(shown))
 
 
 def _print(table: pa.Table, as_json: bool, as_csv: bool) -> None:

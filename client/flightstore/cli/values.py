@@ -22,6 +22,12 @@ def plain_rows(table: pa.Table) -> list[dict[str, Any]]:
     return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
+def with_instrument(row: dict[str, Any]) -> dict[str, Any]:
+    """`row` with its exchange and symbol as one name, in front."""
+    instrument = f"{row.pop('exchange')}:{row.pop('symbol')}"
+    return {"instrument": instrument, **row}
+
+
 def _plain_column(column: pa.ChunkedArray) -> list[Any]:
     kind = column.type
     if pa.types.is_timestamp(kind):

@@ -19,8 +19,9 @@ from flightstore_proto.errors import ConfigError, FlightstoreError
 from flightstore_server import config
 from flightstore_server.cli.duties import Duties
 from flightstore_server.cli.following import follow, make_ready
-from flightstore_server.engine.store import open_store
+from flightstore_server.engine.store import Store, open_store
 from flightstore_server.flight.lifecycle import bind, run_until_signal
+from flightstore_server.flight.service import Service
 
 # With Python's default of 5 ms a thread that waits for the interpreter while another computes adds
 # that much to an acknowledgement.
@@ -75,13 +76,12 @@ def serve(
     store = open_store(
         settings.server.data_dir, settings.engine_limits(), settings.retention_rules()
     )
-    token = settings.replication.token.get_secret_value()
     try:
         if primary is None:
             duties.begin(store)
         else:
             follow(store, primary, lambda: duties.begin(store))
-        service = bind(store, settings.server.host, settings.server.port, replication_token=token)
+        service = _listening(store, settings)
     except FlightstoreError:
         duties.stop()
         store.close()
@@ -93,6 +93,16 @@ def serve(
         shutdown_seconds=settings.server.shutdown_seconds,
         ready=lambda: print(f"listening on {uri}", flush=True),
         stop=duties.stop,
+    )
+
+
+def _listening(store: Store, settings: config.Config) -> Service:
+    return bind(
+        store,
+        settings.server.host,
+        settings.server.port,
+        replication_token=settings.replication.token.get_secret_value(),
+        sql=settings.sql_limits(),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from flightstore_proto import instrument as instruments
@@ -39,15 +39,18 @@ class Names:
         self.datasets: dict[str, Dataset] = {}
         self.by_id: dict[int, Series] = {}
         self.removed: OrderedDict[int, Removed] = OrderedDict()
+        self.version = 0  # how often a series came or went
         self._tables: dict[tuple[str, str], dict[str, Series]] = {}
 
     def add(self, series: Series) -> None:
         self.by_id[series.id] = series
+        self.version += 1
         key = (series.dataset.name, series.timeframe_text)
         self._tables.setdefault(key, {})[str(series.instrument)] = series
 
     def remove(self, series: Series) -> None:
         del self.by_id[series.id]
+        self.version += 1
         key = (series.dataset.name, series.timeframe_text)
         del self._tables[key][str(series.instrument)]
         if not self._tables[key]:
@@ -55,6 +58,14 @@ class Names:
         self.removed[series.id] = _remembered(series)
         if len(self.removed) > _REMOVED_MAX:
             self.removed.popitem(last=False)
+
+    def timeframes(self, dataset: str) -> list[str]:
+        """Those of the series of `dataset`, as texts."""
+        return [timeframe for name, timeframe in self._tables if name == dataset]
+
+    def matching(self, dataset: str, timeframe: str, name: str) -> Mapping[str, Series]:
+        """The series by instrument that the pattern `name` stands for; not to be changed."""
+        return _matching(self._tables.get((dataset, timeframe), {}), name)
 
     def get(self, dataset: str, instrument: str, timeframe: str) -> Series | None:
         return self._tables.get((dataset, timeframe), {}).get(instrument)
@@ -121,7 +132,7 @@ class Names:
         if suggestions:
             hint = did_you_mean(suggestions)
         else:
-            hint = self._elsewhere(dataset, name, timeframe)
+            hint = self.kept_elsewhere(dataset, name, timeframe)
         return UnknownInstrument(
             f"There are no {what} of {shown(name)} here.{hint}", suggestions=suggestions
         )
@@ -133,7 +144,8 @@ class Names:
             return error
         return self.unknown(dataset, name, timeframe)
 
-    def _elsewhere(self, dataset: str, name: str, timeframe: str) -> str:
+    def kept_elsewhere(self, dataset: str, name: str, timeframe: str) -> str:
+        """A sentence that says as what else `name` is stored; empty if it is not."""
         kept = [
             " ".join(filter(None, [t, d]))
             for (d, t), table in sorted(self._tables.items())

@@ -25,20 +25,22 @@ def read(
         if only.visible is None and start <= only.min_ts and only.max_ts < end:
             # Most series of a wide read are one small file: nothing to plan.
             return store.open(only, view.schema).batches(view.schema)
-    parts = _pieces(view, store, start, end)
+    parts = pieces_of(view, store, start, end)
     if tail:
         return iter(_last_rows(parts, tail))
     wanted = limit or BATCH_ROWS_MAX
     batches = (batch for piece in parts for batch in piece.batches(wanted) if batch.num_rows)
-    return _first_rows(batches, limit) if limit else batches
+    return first_rows(batches, limit) if limit else batches
 
 
-def _pieces(view: SeriesView, store: SegmentStore, start: int, end: int) -> list[Piece]:
+def pieces_of(view: SeriesView, store: SegmentStore, start: int, end: int) -> list[Piece]:
+    """[start, end) of `view` in time order, in pieces that no other runs have rows of."""
     runs = runs_of(view, store)
     return pieces(runs, start, end, key_has_id=view.series.dataset.key_has_id)
 
 
-def _first_rows(batches: Iterator[pa.RecordBatch], count: int) -> Iterator[pa.RecordBatch]:
+def first_rows(batches: Iterator[pa.RecordBatch], count: int) -> Iterator[pa.RecordBatch]:
+    """The first `count` rows of `batches`; no more of them are asked for than it takes."""
     for batch in batches:
         yield batch.slice(0, min(count, batch.num_rows))
         count -= batch.num_rows
@@ -59,7 +61,7 @@ def _last_rows(parts: list[Piece], count: int) -> list[pa.RecordBatch]:
 
 def count_rows(view: SeriesView, store: SegmentStore, start: int, end: int) -> int:
     """How many rows `view` has in [start, end)."""
-    return sum(piece.count() for piece in _pieces(view, store, start, end))
+    return sum(piece.count() for piece in pieces_of(view, store, start, end))
 
 
 def bounds(view: SeriesView, store: SegmentStore) -> tuple[int, int] | None:

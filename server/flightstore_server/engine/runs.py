@@ -18,7 +18,7 @@ from flightstore_proto.schemas import BATCH_ROWS_MAX
 from flightstore_server.engine.series import SeriesView
 from flightstore_server.storage.rows import merge, ts_of, widen
 from flightstore_server.storage.segment.segment import Segment
-from flightstore_server.storage.segment.store import SegmentStore
+from flightstore_server.storage.segment.store import OpenSegment, SegmentStore
 
 
 class Run(Protocol):
@@ -61,26 +61,33 @@ class MemoryRun:
 class SegmentRun:
     """A segment; its file is opened when rows are wanted."""
 
-    __slots__ = ("_schema", "_segment", "_store", "age", "first", "last", "rows")
+    __slots__ = ("_store", "age", "first", "last", "rows", "schema", "segment")
 
     def __init__(self, segment: Segment, store: SegmentStore, schema: pa.Schema) -> None:
-        self._segment = segment
+        self.segment = segment
         self._store = store
-        self._schema = schema
+        self.schema = schema
         self.first = segment.min_ts
         self.last = segment.max_ts
         self.age = (segment.max_lsn, segment.id)
         self.rows = segment.rows
 
     def slices(self, start: int, end: int) -> Iterator[pa.RecordBatch]:
-        return self._slices(start, end, step=1)
+        return (widen(part, self.schema) for _, _, part in self.located(start, end))
 
     def slices_backwards(self, start: int, end: int) -> Iterator[pa.RecordBatch]:
-        return self._slices(start, end, step=-1)
+        return (widen(part, self.schema) for _, _, part in self.located(start, end, step=-1))
 
-    def _slices(self, start: int, end: int, *, step: int) -> Iterator[pa.RecordBatch]:
-        opened = self._store.open(self._segment, self._schema)
-        visible = self._segment.visible
+    def file(self) -> OpenSegment:
+        """Its file, mapped if it was not yet."""
+        return self._store.open(self.segment, self.schema)
+
+    def located(
+        self, start: int, end: int, *, step: int = 1
+    ) -> Iterator[tuple[OpenSegment, int, pa.RecordBatch]]:
+        """Its rows as slices of the file's record batches: (file, number of the batch, slice)."""
+        opened = self.file()
+        visible = self.segment.visible
         for number in range(len(opened.entries))[::step]:
             entry = opened.entries[number]
             if entry.last_ts < start or entry.first_ts >= end:
@@ -89,9 +96,9 @@ class SegmentRun:
             parts = [batch] if visible is None else _seen(batch, opened.starts[number], visible)
             for part in parts[::step]:
                 if start <= entry.first_ts and entry.last_ts < end:
-                    yield widen(part, self._schema)
+                    yield opened, number, part
                 else:
-                    yield from (widen(cut, self._schema) for cut in _cut(part, start, end))
+                    yield from ((opened, number, cut) for cut in _cut(part, start, end))
 
 
 def _seen(

@@ -52,6 +52,7 @@ class Series:
     coverage: IntervalSet = EMPTY
     derived: Derived | None = None  # if a rule keeps it
     dependents: tuple[Series, ...] = ()  # what is derived from it, directly or through others
+    version: int = 0  # how often its rows or its coverage have changed; a flush changes neither
 
     @property
     def timeframe_text(self) -> str:

@@ -132,6 +132,7 @@ class State:
                     series.coverage = intervals.add(series.coverage, low, high)
             if run.metadata:
                 self._describe(series, run.metadata)
+            series.version += 1
             self.dirty.add(series.id)
         ack = Ack(lsn, put.received, put.received - kept, put.put_id)
         self._remember(ack)
@@ -214,6 +215,7 @@ class State:
         if series.derived is not None:
             series.derived.mark(low, high)
         series.coverage = intervals.subtract(series.coverage, low, high)
+        series.version += 1
         self.dirty.add(series.id)
         self._mark(series, low, high)
 
@@ -263,6 +265,7 @@ class State:
         start, end = range_of(delete.range)
         self.cut(series, start, end)
         series.coverage = intervals.subtract(series.coverage, start, end)
+        series.version += 1
         if delete.retention:
             self._freeze(series, end)
         else:

@@ -8,12 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import pyarrow as pa
 
 from flightstore_proto.errors import FlightstoreError
 from flightstore_proto.schemas import BATCH_BYTES_MAX, BATCH_ROWS_MAX
-from flightstore_server.engine.queries import Selection
+from flightstore_server.engine.series import Dataset, SeriesView
+
+
+class Selected(Protocol):
+    """Series whose rows are to be read: a Selection, or what is made of one."""
+
+    problems: dict[str, FlightstoreError]
+    schema: pa.Schema
+
+    @property
+    def dataset(self) -> Dataset: ...
+    @property
+    def views(self) -> list[SeriesView]: ...
+    def rows(self, view: SeriesView) -> Iterator[pa.RecordBatch]: ...
 
 
 @dataclass(slots=True)
@@ -34,11 +48,11 @@ class Shared:
 
     def batch(self, schema: pa.Schema) -> pa.RecordBatch:
         if not self.parts:
-            return _empty(schema)
+            return empty(schema)
         return self.parts[0] if len(self.parts) == 1 else pa.concat_batches(self.parts)
 
 
-def shared_batches(selection: Selection) -> Iterator[Shared]:
+def shared_batches(selection: Selected) -> Iterator[Shared]:
     """The rows of every series of `selection`, in its order.
 
     A series whose file is damaged is reported with the next batch and does not hide the others.
@@ -64,5 +78,6 @@ def batch_rows_max(schema: pa.Schema) -> int:
     return max(1, min(BATCH_ROWS_MAX, BATCH_BYTES_MAX * 8 // row_bits))
 
 
-def _empty(schema: pa.Schema) -> pa.RecordBatch:
+def empty(schema: pa.Schema) -> pa.RecordBatch:
+    """A batch of `schema` without rows."""
     return pa.RecordBatch.from_arrays([pa.array([], f.type) for f in schema], schema=schema)

@@ -18,7 +18,7 @@ from flightstore_server.engine.series import SeriesView
 from flightstore_server.engine.store import Store
 from flightstore_server.flight.requests import parse, range_of
 from flightstore_server.storage.catalog import SnapshotRow
-from flightstore_server.storage.files import resident_bytes
+from flightstore_server.storage.files import boot_id, resident_bytes
 from flightstore_server.version import VERSION
 
 Action = Callable[[Store, bytes], Iterator[Message]]
@@ -71,6 +71,7 @@ def status(store: Store, _: bytes) -> Iterator[Message]:
         log_tail_lsn=store.maintenance.log_tail_lsn,
         consumers=[_consumer(c) for c in store.consumers.all()],
         following=store.origin.primary if store.origin else "",
+        boot_id=boot_id(),
     )
 
 

@@ -80,8 +80,11 @@ def _info(store: Store, view: SeriesView) -> fl.FlightInfo:
     )
 
 
-def info_of(schema: pa.Schema, read: pb.ReadRequest, rows: int, size: int) -> fl.FlightInfo:
+def info_of(
+    schema: pa.Schema, read: pb.ReadRequest, rows: int, size: int, metadata: bytes = b""
+) -> fl.FlightInfo:
     """How to get `read`: from this server, with a ticket that holds the request itself."""
     ticket = fl.Ticket(pb.Ticket(read=read).SerializeToString())
     descriptor = fl.FlightDescriptor.for_command(read.SerializeToString())
-    return fl.FlightInfo(schema, descriptor, [fl.FlightEndpoint(ticket, [])], rows, size)
+    endpoints = [fl.FlightEndpoint(ticket, [])]
+    return fl.FlightInfo(schema, descriptor, endpoints, rows, size, app_metadata=metadata)

@@ -34,6 +34,10 @@ _KINDS: dict[type[FlightstoreError], type[fl.FlightError]] = {
 }
 
 
+class Status(Exception):
+    """An error that leaves a handler as it is; see status.py, which has one per code."""
+
+
 def detail_of(error: FlightstoreError) -> pb.ErrorDetail:
     """What the wire says of `error`."""
     message = error.message
@@ -42,9 +46,9 @@ def detail_of(error: FlightstoreError) -> pb.ErrorDetail:
     return pb.ErrorDetail(code=error.code, message=message, suggestions=error.suggestions[:3])
 
 
-def to_flight(error: Exception) -> fl.FlightError:
+def to_flight(error: Exception) -> fl.FlightError | Status:
     """`error` as a FlightError. A defect is logged with its traceback and told without it."""
-    if isinstance(error, fl.FlightError):
+    if isinstance(error, fl.FlightError | Status):
         return error
     if not isinstance(error, FlightstoreError):
         log.error("a handler failed", exc_info=error)

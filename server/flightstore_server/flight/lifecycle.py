@@ -21,16 +21,24 @@ import pyarrow as pa
 from flightstore_proto.errors import ConfigError
 from flightstore_server.engine.store import Store
 from flightstore_server.flight.service import Service
+from flightstore_server.sql.limits import SqlLimits
 
 log = logging.getLogger(__name__)
 
 
-def bind(store: Store, host: str, port: int, *, replication_token: str = "") -> Service:
+def bind(
+    store: Store,
+    host: str,
+    port: int,
+    *,
+    replication_token: str = "",
+    sql: SqlLimits | None = None,
+) -> Service:
     """Serve `store` on `host`:`port` (0: a free one). Raises ConfigError if it is not possible."""
     shown = f"[{host}]" if ":" in host else host
     try:
         location = f"grpc://{shown}:{port}"
-        return Service(store, location, replication_token=replication_token)
+        return Service(store, location, replication_token=replication_token, sql=sql)
     except (OSError, pa.ArrowException) as error:
         raise ConfigError(
             f"Cannot listen on {shown}:{port}: the port is in use or the address is not this "

@@ -9,10 +9,11 @@ import pyarrow.flight as fl
 
 from flightstore_proto import flightstore_pb2 as pb
 from flightstore_proto.schemas import BATCH_ROWS_MAX, IDENTITY_FIELDS, SERIES_KEY
-from flightstore_server.engine.queries import Selection
+from flightstore_server.engine.queries import Query
 from flightstore_server.engine.store import Store
-from flightstore_server.engine.wide_reads import Shared, shared_batches
+from flightstore_server.engine.wide_reads import Selected, Shared, shared_batches
 from flightstore_server.flight.errors import detail_of, guarded_stream
+from flightstore_server.flight.local import found_locally, local_stream
 from flightstore_server.flight.requests import query_of
 
 _FOUR_BYTE_VARINT = 1 << 21
@@ -24,15 +25,26 @@ def read_stream(store: Store, request: pb.ReadRequest) -> fl.FlightDataStream:
     """The rows that `request` asks for."""
     query = query_of(request)
     selection = store.reader.select(query)
-    if query.is_single and request.identity == pb.ReadRequest.IDENTITY_AUTO:
+    found = found_locally(selection, query, request)
+    if found is not None:
+        selection.problems.update(found.problems)
+        return local_stream(found, selection, stream_schema(selection))
+    return stream_of(selection, query, request.identity)
+
+
+def stream_of(
+    selection: Selected, query: Query, identity: pb.ReadRequest.Identity
+) -> fl.FlightDataStream:
+    """The rows of `selection`, which `query` asked for, with the identity in that form."""
+    if query.is_single and identity == pb.ReadRequest.IDENTITY_AUTO:
         return _single(selection, few=0 < (query.limit or query.tail) <= BATCH_ROWS_MAX)
-    if request.identity == pb.ReadRequest.IDENTITY_RUNS:
+    if identity == pb.ReadRequest.IDENTITY_RUNS:
         schema = stream_schema(selection)
         return fl.GeneratorStream(schema, guarded_stream(_with_runs(selection, schema)))
     return _with_columns(selection)
 
 
-def stream_schema(selection: Selection) -> pa.Schema:
+def stream_schema(selection: Selected) -> pa.Schema:
     """The columns of a selection, with what its series are in the metadata."""
     series = pb.StreamSeries(dataset=selection.dataset.name)
     if selection.views:
@@ -51,7 +63,7 @@ def identity_schema(schema: pa.Schema) -> pa.Schema:
     return pa.schema([*IDENTITY_FIELDS, *schema], metadata=schema.metadata)
 
 
-def _single(selection: Selection, *, few: bool) -> fl.FlightDataStream:
+def _single(selection: Selected, *, few: bool) -> fl.FlightDataStream:
     schema = stream_schema(selection)
     if few:  # without a generator Arrow need not come back to Python for each batch
         batches = list(selection.rows(selection.views[0]))
@@ -74,7 +86,7 @@ def _aligned(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[pa.RecordBatch
 
 
 def _with_runs(
-    selection: Selection, schema: pa.Schema
+    selection: Selected, schema: pa.Schema
 ) -> Iterator[tuple[pa.RecordBatch, pa.Buffer]]:
     for shared in shared_batches(selection):
         runs = pb.BatchRuns(series=shared.series, rows=shared.counts)
@@ -83,13 +95,13 @@ def _with_runs(
         yield shared.batch(schema), pa.py_buffer(runs.SerializeToString())
 
 
-def _with_columns(selection: Selection) -> fl.FlightDataStream:
+def _with_columns(selection: Selected) -> fl.FlightDataStream:
     schema = identity_schema(stream_schema(selection))
     batches = (_identified(selection, shared, schema) for shared in _whole(selection))
     return fl.GeneratorStream(schema, guarded_stream(batches))
 
 
-def _whole(selection: Selection) -> Iterator[Shared]:
+def _whole(selection: Selected) -> Iterator[Shared]:
     """Batches without problems: this form has no place to tell them, so the first one ends it."""
     for shared in shared_batches(selection):
         for error in shared.problems.values():
@@ -97,7 +109,7 @@ def _whole(selection: Selection) -> Iterator[Shared]:
         yield shared
 
 
-def _identified(selection: Selection, shared: Shared, schema: pa.Schema) -> pa.RecordBatch:
+def _identified(selection: Selected, shared: Shared, schema: pa.Schema) -> pa.RecordBatch:
     rows = shared.batch(selection.schema)
     instruments = [selection.views[position].series.instrument for position in shared.series]
     columns = []

@@ -13,6 +13,7 @@ from flightstore_proto.errors import BadRequest, CommitMismatch
 from flightstore_proto.timerange import TimeRange, checked
 from flightstore_server.engine.puts import Put, SeriesRows
 from flightstore_server.engine.queries import Query
+from flightstore_server.engine.resampling.asked import Fill, Resample
 from flightstore_server.engine.subscriptions import Request as Subscribe
 from flightstore_server.engine.updates import Delivered, Selector
 
@@ -21,11 +22,22 @@ Request = (
     pb.ReadRequest
     | pb.CatalogRequest
     | pb.GapsRequest
+    | pb.LatestRequest
+    | pb.AsOfRequest
     | pb.CopyRequest
     | pb.ReplicateRequest
     | pb.SegmentRequest
+    | pb.SqlRequest
+    | pb.StretchesRequest
     | pb.SubscribeRequest
+    | pb.WindowsRequest
 )
+
+_FILLS = {
+    pb.ReadRequest.FILL_NONE: None,
+    pb.ReadRequest.FILL_NULL: Fill.NULL,
+    pb.ReadRequest.FILL_FORWARD: Fill.FORWARD,
+}
 
 
 def parse(kind: type[M], data: bytes, what: str) -> M:
@@ -65,7 +77,23 @@ def query_of(request: pb.ReadRequest) -> Query:
         snapshot=request.snapshot,
         strict=request.strict,
         closed=request.closed,
+        resample=_resample_of(request),
+        fill=_fill_of(request),
+        label_close=request.label_close,
     )
+
+
+def _resample_of(request: pb.ReadRequest) -> Resample | None:
+    if not request.HasField("resample"):
+        return None
+    said = request.resample
+    return Resample(said.source, said.timezone, said.offset)
+
+
+def _fill_of(request: pb.ReadRequest) -> Fill | None:
+    if request.fill not in _FILLS:
+        raise BadRequest(f"This server knows no fill {request.fill}; see flightstore.proto.")
+    return _FILLS[request.fill]
 
 
 def subscription_of(request: pb.SubscribeRequest) -> Subscribe:

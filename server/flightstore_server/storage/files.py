@@ -23,6 +23,8 @@ import os
 import shutil
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
@@ -43,6 +45,15 @@ class AppendFile(Protocol):
     def write(self, pieces: Sequence[pa.Buffer | bytes | memoryview]) -> None: ...
     def sync(self) -> None: ...
     def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where another process of this machine finds a file, and how it knows that it is the one."""
+
+    path: str
+    device: int
+    inode: int
 
 
 class Files(Protocol):
@@ -67,6 +78,7 @@ class Files(Protocol):
     def read(self, name: str) -> bytes: ...
     def read_at(self, name: str, offset: int, size: int) -> bytes: ...
     def map(self, name: str) -> pa.Buffer: ...
+    def place(self, name: str) -> Place | None: ...
     def lock(self, name: str) -> None: ...
     def unlock(self) -> None: ...
 
@@ -220,6 +232,12 @@ class Disk:
         with pa.memory_map(self._prefix + name, "r") as mapped:
             return mapped.read_buffer()
 
+    def place(self, name: str) -> Place:
+        """Where the file is; None from a disk that no other process can see."""
+        path = self._prefix + name
+        found = os.stat(path)
+        return Place(path, found.st_dev, found.st_ino)
+
     def lock(self, name: str) -> None:
         """Take the directory for this process. Raises DataDirError if another server has it."""
         fd = os.open(self.root / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
@@ -303,3 +321,12 @@ def resident_bytes() -> int:
         if line.startswith("RssAnon:"):
             return int(line.split()[1]) * 1024
     return 0
+
+
+@cache
+def boot_id() -> str:
+    """What tells this machine, since it was started, from all others; empty if it has no name."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""

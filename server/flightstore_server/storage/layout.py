@@ -6,6 +6,7 @@
     log/<first LSN>.log                     the write-ahead log
     tmp/<segment id>.arrow                  segments being written
     tmp/<segment id>.fetched                segments that a replica is fetching
+    tmp/sql/                                what SQL queries have no memory for
     damaged/                                what `flightstore repair` took out, under its old names
     segments/dataset=candles/exchange=binance/symbol=BTC%2FUSDT/timeframe=1m/2024-17.arrow
 
@@ -23,6 +24,7 @@ LOCK = "LOCK"
 CATALOG = "catalog.sqlite"
 LOG_DIR = "log"
 TMP_DIR = "tmp"
+SPILL_DIR = f"{TMP_DIR}/sql"
 SEGMENTS_DIR = "segments"
 DAMAGED_DIR = "damaged"
 SALVAGED_LOG = f"{TMP_DIR}/salvaged.log"

@@ -24,7 +24,7 @@ def ts_of(batch: pa.RecordBatch) -> Int64s:
     return np.frombuffer(column.buffers()[1], np.int64, len(column), column.offset * 8)
 
 
-def _positions(at: Int64s) -> pa.Array:
+def positions(at: Int64s) -> pa.Array:
     """Row numbers as Arrow wants them. pa.array() would import pandas to ask whether it is one."""
     return pa.Array.from_buffers(pa.int64(), len(at), [None, pa.py_buffer(at)])
 
@@ -53,7 +53,7 @@ def _ids_rise(batch: pa.RecordBatch, at: Int64s) -> bool:
     same = at[after == before]
     if not len(same):
         return True
-    rising = pc.greater(ids.take(_positions(same + 1)), ids.take(_positions(same)))
+    rising = pc.greater(ids.take(positions(same + 1)), ids.take(positions(same)))
     return bool(pc.all(rising).as_py())
 
 
@@ -79,7 +79,7 @@ def merge(runs: Sequence[pa.RecordBatch], *, key_has_id: bool) -> pa.RecordBatch
     order = order[_last_of_each_key(rows, order, key_has_id=key_has_id)]
     if len(order) == rows.num_rows and _is_identity(order):
         return rows
-    return rows.take(_positions(order))
+    return rows.take(positions(order))
 
 
 def _order_ties(rows: pa.RecordBatch, order: Int64s) -> Int64s:
@@ -93,11 +93,11 @@ def _order_ties(rows: pa.RecordBatch, order: Int64s) -> Int64s:
     if not len(places):
         return order
     picked = order[places]
-    ids = rows.column("id").take(_positions(picked))
+    ids = rows.column("id").take(positions(picked))
     lengths = pa.Array.from_buffers(pa.int32(), len(ids), [None, pa.py_buffer(_lengths(ids))])
-    turns = _positions(np.arange(len(places), dtype=np.int64))
+    turns = positions(np.arange(len(places), dtype=np.int64))
     keys = pa.table(
-        [_positions(ts[places]), lengths, ids, turns], names=["ts", "length", "id", "turn"]
+        [positions(ts[places]), lengths, ids, turns], names=["ts", "length", "id", "turn"]
     )
     # Groups of one ts are contiguous in `places`, so sorting all of them by ts first keeps each
     # group where it stands.
@@ -115,7 +115,7 @@ def _last_of_each_key(
     if key_has_id and same.any():
         places = np.flatnonzero(same)
         ids = rows.column("id")
-        before, after = _positions(order[places]), _positions(order[places + 1])
+        before, after = positions(order[places]), positions(order[places + 1])
         equal = pc.equal(ids.take(before), ids.take(after))
         same[places] = equal.to_numpy(zero_copy_only=False)
     return np.append(~same, True)

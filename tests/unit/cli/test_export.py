@@ -105,10 +105,15 @@ def test_what_is_asked_for_reaches_the_client(cli, rows, tmp_path):
     out = tmp_path / "x.csv"
     cli("export", "a:B", "c:*", "--dataset", "trades", "--columns", "price", "--out", out)
     cli(*EXPORT, out, "--start", "2024", "--end", "now", "--snapshot", "s")
-    (_, many, options), (_, one, _) = rows.calls
+    shape = ("--from", "trades", "--timezone", "Asia/Tokyo", "--fill", "null", "--closed")
+    cli(*EXPORT, out, *shape)
+    (_, many, options), (_, one, _), (_, _, shaped) = rows.calls
     assert many == (["a:B", "c:*"], "", None, None)
-    assert options == {"dataset": "trades", "columns": ["price"], "snapshot": None}
+    assert (options["dataset"], options["columns"]) == ("trades", ["price"])
+    assert (options["snapshot"], options["fill"], options["closed"]) == (None, None, False)
     assert one == ("a:B", "1m", "2024", "now")
+    assert (shaped["resample_from"], shaped["timezone"]) == ("trades", "Asia/Tokyo")
+    assert (shaped["fill"], shaped["closed"]) == ("null", True)
 
 
 @pytest.mark.parametrize("name", READERS)

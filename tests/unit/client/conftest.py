@@ -216,7 +216,9 @@ def server() -> Iterator[FakeServer]:
 
 @pytest.fixture
 def db(server: FakeServer) -> Iterator[fs.Client]:
-    with fs.connect(server.uri, retry=fs.Retry(attempts=3, backoff=0), timeout=20) as client:
+    # What is asked of the server is to be what the caller asked for, and nothing else.
+    retry = fs.Retry(attempts=3, backoff=0)
+    with fs.connect(server.uri, retry=retry, timeout=20, same_host=False) as client:
         yield client
 
 

@@ -18,7 +18,7 @@ def test_health_and_status_are_attributes_and_mappings(server, db) -> None:
     status = db.status()
     assert (status.series, status.counters, status["limits"]) == (7, {"reads": 3}, {"streams": 9})
     assert dict(status)["version"] == "1.0"
-    assert len(status) == 19
+    assert len(status) == 20
     with pytest.raises(KeyError):
         status["colour"]
 

@@ -12,6 +12,7 @@ from flightstore_proto.errors import BY_CODE
 def test_every_public_name_is_exported_and_says_it_is_flightstores() -> None:
     public = {name for name in vars(fs) if not name.startswith("_") and not name.islower()} | {
         "connect",
+        "sweep",
         "aio",
     }
     assert set(fs.__all__) == public

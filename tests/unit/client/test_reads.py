@@ -86,6 +86,7 @@ def test_the_ticket_says_all_that_was_asked(server, db, rows) -> None:
         tail=10,
         snapshot="paper",
         strict=True,
+        resample=pb.Resample(),
     )
 
 

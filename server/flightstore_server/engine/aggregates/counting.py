@@ -35,13 +35,21 @@ class CountBars:
     would have to go back, each is one nanosecond after the one before it.
 
     After the last batch, `last_is_full` says whether the last bar of all has reached its size. Of
-    the other bars, all are full but the last ones of their days, which are over.
+    the other bars, all are full but the last ones of their days, which are over. Bars are handed
+    out once there are `enough` of them.
     """
 
     def __init__(
-        self, batches: Iterable[pa.RecordBatch], kind: str, size: float, day_windows: Windows
+        self,
+        batches: Iterable[pa.RecordBatch],
+        kind: str,
+        size: float,
+        day_windows: Windows,
+        *,
+        enough: int = BATCH_ROWS_MAX,
     ) -> None:
         self._batches = batches
+        self._enough = enough
         self._kind = kind
         self._days = day_windows
         self._counter: _Trades | _Sums = _Trades(int(size)) if kind == "tick" else _Sums(size)
@@ -65,7 +73,7 @@ class CountBars:
         for batch in self._batches:
             if batch.num_rows:
                 self._add(batch, made)
-            if made.finished >= BATCH_ROWS_MAX:
+            if made.finished >= self._enough:
                 yield from made.take()
         made.end()
         yield from made.take()

@@ -139,12 +139,7 @@ class Aggregates:
         with self._state.lock:
             view = series.view()
         held = bounds(view, self._state.segments)
-        covered = view.coverage[-1][1] if view.coverage else TS_MIN
-        until = min(max(TS_MIN if held is None else held[1], covered), TS_MAX)
-        frame = series.timeframe
-        if frame is None or series.free_grid or not frame.has_grid:
-            return until
-        return Windows(frame).floor(until)
+        return over_until(view, TS_MIN if held is None else held[1])
 
     def _counted_until(self, series: Series, day: int) -> int:
         """Of bars by count, the last of a day that is not over may still grow."""
@@ -220,6 +215,7 @@ class Aggregates:
                 series.segments = (*series.segments, *segments)
             elif rows.num_rows:
                 self._state.hold(series, rows, lsn, counted=live)
+            series.version += 1
             if live:
                 self._state.dirty.add(series.id)
 
@@ -239,6 +235,16 @@ class Aggregates:
             # Whoever reads is owed an answer; the next flush meets the same disk and says so.
             log.error("computed bars of %s stay in memory: %s", series, error)
             return ()
+
+
+def over_until(view: SeriesView, last: int) -> int:
+    """What closed_until() is of a series that is written and has its last row at `last`."""
+    series, frame = view.series, view.series.timeframe
+    covered = view.coverage[-1][1] if view.coverage else TS_MIN
+    until = min(max(last, covered), TS_MAX)
+    if frame is None or series.free_grid or not frame.has_grid:
+        return until
+    return Windows(frame).floor(until)
 
 
 def _newest(view: SeriesView) -> int:

@@ -25,7 +25,8 @@ from flightstore_proto.errors import (
 from flightstore_proto.schemas import CANDLES, TRADES
 from flightstore_proto.timerange import to_ns
 from flightstore_server.engine.aggregates.derived import Derived
-from flightstore_server.engine.aggregates.rules import UTC, Rule, feeds, overlapping
+from flightstore_server.engine.aggregates.fitting import UTC
+from flightstore_server.engine.aggregates.rules import Rule, feeds, overlapping
 from flightstore_server.engine.names import Names
 from flightstore_server.engine.series import Dataset, Series
 

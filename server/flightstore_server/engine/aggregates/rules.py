@@ -15,16 +15,12 @@ from flightstore_proto import flightstore_pb2 as pb
 from flightstore_proto import instrument as instruments
 from flightstore_proto import timeframe as timeframes
 from flightstore_proto.errors import BadRequest, FlightstoreError, shown
-from flightstore_proto.timeframe import DAY_NS, SECOND_NS, Timeframe
-from flightstore_server.engine.aggregates import zones
+from flightstore_proto.timeframe import Timeframe
+from flightstore_server.engine.aggregates import fitting
+from flightstore_server.engine.aggregates.fitting import UTC, Calendar
 from flightstore_server.engine.aggregates.windows import Windows
 
-UTC = "UTC"
-_OFFSET = re.compile(r"([0-9]{1,4})([smh])")
-_OFFSET_NS = {"s": SECOND_NS, "m": 60 * SECOND_NS, "h": 3_600 * SECOND_NS}
 _NAME_CHARACTERS_MAX = 256
-# Since then no zone is ahead of UTC by a fraction of a minute; Liberia was the last.
-_WHOLE_MINUTES_SINCE = 737 * DAY_NS  # 1972-01-08
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +43,10 @@ class Rule:
 
     @property
     def offset_ns(self) -> int:
-        return _offset_ns(self.offset)
+        return fitting.offset_ns(self.offset)
 
     @property
-    def calendar(self) -> tuple[str, int]:
+    def calendar(self) -> Calendar:
         """What two rules must share for their windows to have the same borders."""
         return self.zone, self.offset_ns
 
@@ -66,8 +62,7 @@ class Rule:
 
     def windows(self, target: Timeframe) -> Windows:
         """The stretches of time that are computed as one: bars, or days of bars by count."""
-        frame = timeframes.parse("1d") if target.count else target
-        return Windows(frame, self.zone, self.offset_ns)
+        return fitting.windows(target, self.calendar)
 
     def message(self) -> pb.Rule:
         return pb.Rule(
@@ -147,58 +142,8 @@ def _check(rule: Rule) -> None:
     for text in rule.to:
         target = timeframes.parse(text)
         rule.windows(target)  # raises what is wrong with the zone
-        _check_target(rule, target)
-
-
-def _check_target(rule: Rule, target: Timeframe) -> None:
-    if not rule.timeframe:
-        return
-    base = timeframes.parse(rule.timeframe)
-    for frame in (target, base):
-        if frame.count:
-            raise BadRequest(
-                f"Bars by count ({frame.text}) are made of trades, and nothing of them; write "
-                'on = "trades/...".'
-            )
-    if not _is_multiple(base, target):
-        raise BadRequest(
-            f"Bars of {target.text} cannot be made of bars of {base.text}: name a longer timeframe "
-            "that is a whole number of them."
-        )
-    if rule.calendar != (UTC, 0) and not _fits(base, rule):
-        raise BadRequest(
-            f"Bars of {base.text} may lie across the day's end in {rule.zone}"
-            f"{f' from {rule.offset}' if rule.offset else ''}; make {target.text} of shorter ones."
-        )
-
-
-def _fits(base: Timeframe, rule: Rule) -> bool:
-    """Whether no window of `rule` begins inside of a bar of `base`, which sits on UTC's grid."""
-    if not base.step_ns:
-        return False
-    changes = zones.changes(rule.zone)
-    before = [change for change in changes if change.at <= _WHOLE_MINUTES_SINCE]
-    since = [before[-1], *changes[len(before) :]]
-    return all((change.ahead - rule.offset_ns) % base.step_ns == 0 for change in since)
-
-
-def _is_multiple(base: Timeframe, target: Timeframe) -> bool:
-    if base.months:
-        return target.months > base.months and target.months % base.months == 0
-    if target.months:
-        return DAY_NS % base.step_ns == 0
-    whole = target.step_ns > base.step_ns and target.step_ns % base.step_ns == 0
-    # Weeks begin on Monday and days do not care; a week made of weeks must agree with them.
-    return whole and target.offset_ns % base.step_ns == base.offset_ns
-
-
-def _offset_ns(text: str) -> int:
-    if not text:
-        return 0
-    match = _OFFSET.fullmatch(text)
-    if match is None or int(match[1]) * _OFFSET_NS[match[2]] >= DAY_NS:
-        raise BadRequest(f"{shown(text)} is not an offset within a day: write 17h, or 90m.")
-    return int(match[1]) * _OFFSET_NS[match[2]]
+        if rule.timeframe:
+            fitting.check(timeframes.parse(rule.timeframe), target, rule.zone, rule.offset)
 
 
 def feeds(maker: Rule, user: Rule) -> bool:

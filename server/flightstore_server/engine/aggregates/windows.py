@@ -20,7 +20,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from flightstore_proto.timeframe import Timeframe
+from flightstore_proto.timeframe import DAY_NS, Timeframe
 from flightstore_proto.timerange import TS_MAX, TS_MIN
 from flightstore_server.engine import grid
 from flightstore_server.engine.aggregates import zones
@@ -29,6 +29,7 @@ Int64s = NDArray[np.int64]
 # One past the last time, and where the last window ends.
 END = TS_MAX + 1
 _ALL_OF_INT64 = 2**64
+_SHORT_MONTH_NS = 28 * DAY_NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,11 @@ class Windows:
             following = later.regular
         return min(following, END)
 
+    @property
+    def typical_ns(self) -> int:
+        """How long most of them last, or of months somewhat less."""
+        return self.timeframe.step_ns or self.timeframe.months * _SHORT_MONTH_NS
+
     def starts(self, low: int, high: int) -> Int64s:
         """All starts of windows from that of the window which holds `low` to before `high`."""
         first = self.floor(low)
@@ -116,6 +122,23 @@ class Windows:
             if regular.start < regular.stop:
                 floors[regular] = self._regular_floors(span, ts[regular])
         return floors
+
+    def ends(self, starts: Int64s) -> Int64s:
+        """after() of each of `starts`, which rise; the last nanosecond where that is 2^63."""
+        ends = np.empty(len(starts), np.int64)
+        if not len(starts):
+            return ends
+        step = self.timeframe.step_ns
+        for span, begin, end in self._spans_between(int(starts[0]), int(starts[-1]) + 1):
+            regular = min(max(begin, span.regular), end)
+            first, stop = _places(starts, begin, end)
+            # What reaches the end of the span may go on in the next one, or be cut off there.
+            low, high = _places(starts, regular, max(regular, end - step) if step else regular)
+            if low < high:
+                ends[low:high] = starts[low:high] + step
+            for at in (*range(first, low), *range(high, stop)):
+                ends[at] = min(self.after(int(starts[at])), TS_MAX)
+        return ends
 
     def _span_at(self, ts: int) -> int:
         return bisect_right(self._begins, ts) - 1

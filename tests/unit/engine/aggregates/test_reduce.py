@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -106,3 +106,28 @@ def test_rows_at_both_ends_of_time_make_bars() -> None:
 def test_nothing_comes_of_nothing() -> None:
     assert not list(bars([], Windows(parse("1m"))))
     assert not list(bars([trades([])], Windows(parse("1m"))))
+
+
+@given(st.sets(st.integers(0, 200)), CUTS, st.sampled_from(["7m", "1h", "1d", "1M"]))
+def test_rows_that_are_known_to_sit_on_a_grid_make_the_same_bars(
+    present: set[int], cuts: list[int], name: str
+) -> None:
+    """Whether none is absent from a batch or some are."""
+    rows = [(number * MINUTE, float(number), 1.0) for number in sorted(present)]
+    windows = Windows(parse(name), "America/New_York")
+    batches = pieces(trades(rows), cuts)
+    assert rows_of(list(bars(batches, windows, spacing=MINUTE))) == naive(rows, windows)
+
+
+def test_bars_are_handed_out_once_there_are_enough() -> None:
+    taken: list[int] = []
+    rows = [(number * MINUTE, 1.0, 1.0) for number in range(100)]
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for number, batch in enumerate(pieces(trades(rows), range(10, 100, 10))):
+            taken.append(number)
+            yield batch
+
+    first = next(bars(batches(), Windows(parse("1m")), enough=15))
+    assert first.num_rows >= 15
+    assert taken == [0, 1]

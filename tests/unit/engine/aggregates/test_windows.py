@@ -178,3 +178,19 @@ def test_windows_are_equal_by_what_they_are() -> None:
     one, other = (Windows(parse("1d"), "Asia/Tokyo", HOUR) for _ in range(2))
     assert one == other
     assert len({one, other, Windows(parse("1d"), "Asia/Tokyo")}) == 2
+
+
+@given(WINDOWS, TIMES, st.integers(0, 40), st.integers(0, 2**58))
+def test_ends_are_those_of_one_window_after_the_other(
+    windows: Windows, low: int, count: int, skip: int
+) -> None:
+    starts = [windows.floor(low)]
+    while len(starts) < count and (after := windows.after(starts[-1])) < END:
+        # Now and then a stretch without any, in which clocks may be changed.
+        starts.append(windows.floor(min(after + skip, LAST)) if len(starts) % 7 == 0 else after)
+    ends = windows.ends(np.array(starts, np.int64))
+    assert ends.tolist() == [min(windows.after(start), LAST) for start in starts]
+
+
+def test_ends_of_nothing_are_none() -> None:
+    assert not len(Windows(parse("1d")).ends(np.empty(0, np.int64)))
