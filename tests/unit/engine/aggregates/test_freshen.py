@@ -62,12 +62,15 @@ def test_upkeep_computes_what_a_bulk_put_made_stale(tmp_path: Path) -> None:
     store.close()
 
 
-def test_upkeep_computes_what_many_single_rows_made_stale(store: Store) -> None:
+def test_upkeep_computes_what_many_single_rows_made_stale(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nobody read, so notes piled up, and each further one took longer to add."""
     bars(store, "1h")
     for number in range(300):
         put(store, candles([NOON_2024 - (number + 1) * DAY]))
     assert series(store, "5m").id in store.state.hasty
+    monkeypatch.setattr(freshen, "_STEP_SECONDS", 60.0)
     store.aggregates.step()
     assert store.aggregates.stale() == [] or store.state.hasty == set()
 
