@@ -24,7 +24,7 @@ class LocalStream:
         columns = list(pa.ipc.read_schema(pa.py_buffer(said.schema)))
         self.schema: pa.Schema = stream.schema
         self._parts = said.parts
-        self._files = [(file.path, pa.schema(columns[: file.columns])) for file in said.files]
+        self._files = [_File(file, columns, self.schema) for file in said.files]
         _check(said)
         self._maps = [mapped(file) for file in said.files]
         self._stream = stream
@@ -38,22 +38,26 @@ class LocalStream:
     def __iter__(self) -> Iterator[tuple[pa.RecordBatch | None, bytes]]:
         """Pairs of rows and a BatchRuns that says whose they are."""
         for part in self._parts:
-            for batch in [self._mapped(part)] if part.HasField("file") else self._streamed(part):
-                runs = pb.BatchRuns(series=[part.series], rows=[batch.num_rows])
-                yield batch, runs.SerializeToString()
+            if part.HasField("file"):
+                yield self._mapped(part), _whose(part, part.rows)
+            else:
+                for batch in self._streamed(part):
+                    yield batch, _whose(part, batch.num_rows)
         yield from self._sent  # nothing is left; only the end of the call
 
     def _mapped(self, part: pb.LocalPart) -> pa.RecordBatch:
-        path, schema = self._files[part.file]
+        file = self._files[part.file]
         message = self._maps[part.file].slice(part.offset, part.size)
         try:
-            batch = pa.ipc.read_record_batch(message, schema)
+            batch = pa.ipc.read_record_batch(message, file.schema)
         except (pa.ArrowException, OSError, EOFError):
             raise Corrupt(
-                f"The segment file {path} has changed at offset {part.offset} since the server "
-                "looked at it. 'flightstore verify' tells what else has."
+                f"The segment file {file.path} has changed at offset {part.offset} since the "
+                "server looked at it. 'flightstore verify' tells what else has."
             ) from None
-        return _projected(batch.slice(part.first, part.rows), self.schema)
+        if part.rows < batch.num_rows:
+            batch = batch.slice(part.first, part.rows)
+        return batch if file.is_whole else _projected(batch, self.schema)
 
     def _streamed(self, part: pb.LocalPart) -> Iterator[pa.RecordBatch]:
         """The next rows of the stream."""
@@ -75,6 +79,22 @@ class LocalStream:
         self._stream.cancel()
 
 
+class _File:
+    """What is known of a file: its columns, and whether they are those that are wanted."""
+
+    __slots__ = ("is_whole", "path", "schema")
+
+    def __init__(self, file: pb.LocalFile, columns: list[pa.Field], wanted: pa.Schema) -> None:
+        self.path = file.path
+        self.schema = pa.schema(columns[: file.columns])
+        self.is_whole = self.schema.names == wanted.names
+
+
+def _whose(part: pb.LocalPart, rows: int) -> bytes:
+    said: bytes = pb.BatchRuns(series=[part.series], rows=[rows]).SerializeToString()
+    return said
+
+
 def _check(said: pb.LocalRows) -> None:
     sizes = [file.size for file in said.files]
     for part in said.parts:
@@ -86,8 +106,6 @@ def _check(said: pb.LocalRows) -> None:
 
 def _projected(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     """The columns of `schema` of `batch`; null where its file is older than the column."""
-    if batch.schema.names == schema.names:
-        return batch
     columns = [
         batch.column(field.name)
         if field.name in batch.schema.names
