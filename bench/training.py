@@ -24,23 +24,29 @@ from bench.session import Session
 _LENGTH = 512
 _BATCH = 256
 _BATCHES = 40
-_ROWS = 120_000
+_ROWS = 10_000
+_PER_PUT = 50
 _COLUMNS = 5
 Floats = NDArray[np.float64]
 
 
 def run(session: Session) -> Iterator[Figure]:
-    series = session.pick(50, 10)
+    series = session.pick(1_000, 200)
     with flightstore(session.fresh("training") / "store") as server:
         with server.client() as db:
-            for number in range(series):
-                bars = inputs.bars(_ROWS, inputs.MINUTE_NS, seed=number)
-                db.write(inputs.wide_name(number), bars, timeframe="1m")
+            for first in range(0, series, _PER_PUT):
+                numbers = range(first, first + _PER_PUT)
+                bars = {inputs.wide_name(n): _bars(n) for n in numbers}
+                db.write_many(bars, timeframe="1m")
             db.flush()
         with fs.connect(server.uri, same_host=False) as db:
             yield _streamed(session, db, series)
         with fs.connect(server.uri, same_host=True) as db:
             yield _mapped(session, db, series)
+
+
+def _bars(number: int) -> pa.Table:
+    return inputs.bars(_ROWS, inputs.MINUTE_NS, seed=number)
 
 
 def _streamed(session: Session, db: fs.Client, series: int) -> Figure:

@@ -50,13 +50,19 @@ class Cut:
 
     def values(self, span: slice) -> Floats:
         """Some of the windows asked for, (windows, columns, length), as an array of their own."""
-        rows = self._rows[span]
-        values = np.empty((len(rows), *self._shape))
-        for into, held, first in zip(values, rows, self._first[span], strict=True):
-            if held is not None:
-                held.copy(first, into)
-            elif self._streamed is not None:
-                into[:] = self._streamed.values(slice(first, first + 1))[0]
+        columns, length = self._shape
+        parts = [
+            self._sent(first) if held is None else held.window(first, length)
+            for held, first in zip(self._rows[span], self._first[span], strict=True)
+        ]
+        values = np.empty((len(parts), columns, length))
+        # One call for all of them: an assignment for each takes as long again as the copies.
+        np.concatenate(parts, out=values.reshape(-1, length))
+        return values
+
+    def _sent(self, number: int) -> Floats:
+        assert self._streamed is not None
+        values: Floats = self._streamed.values(slice(number, number + 1))[0]
         return values
 
     def starts(self, span: slice) -> Int64s:
@@ -87,8 +93,11 @@ class Mapped:
         self._connection, self._asked, self._streamed = connection, asked, streamed
         self._stretches, self._length = stretches, length
         self._groups = _groups(stretches, row_bytes=8 * (1 + len(asked.columns)))
-        # By the number of the group: the rows of its series by their numbers, and how many files.
-        self._held: OrderedDict[int, tuple[dict[int, Rows], int]] = OrderedDict()
+        # Of each group that was asked for how many files it is, the longest unused one first.
+        self._held: OrderedDict[int, int] = OrderedDict()
+        # Of each stretch the rows that it lies in, if they are mapped, and how many are before it.
+        self._rows: list[Rows | None] = [None] * len(stretches.rows)
+        self._before = np.zeros(len(stretches.rows), np.int64)
         self._refusals = 0
         self._lock = threading.Lock()
 
@@ -96,12 +105,11 @@ class Mapped:
         """The windows at `spots`."""
         stretches, which = np.unique(spots.stretch, return_inverse=True)
         with self._lock:
-            held = [self._rows(int(s)) for s in self._stretches.series[stretches]]
+            self._map(self._stretches.series[stretches])
+            held = [self._rows[number] for number in stretches.tolist()]
+            first = self._before[stretches][which] + spots.first
         if not any(held):
             return self._streamed.read(spots)
-        starts = self._stretches.start[stretches].tolist()
-        base = [0 if h is None else h.before(s) for h, s in zip(held, starts, strict=True)]
-        first = np.array(base)[which] + spots.first
         self._check(held, stretches, which, first)
         sent = np.flatnonzero(np.array([h is None for h in held])[which])
         streamed = None
@@ -125,16 +133,25 @@ class Mapped:
                 "from a snapshot what must not change."
             )
 
-    def _rows(self, series: int) -> Rows | None:
-        """The rows of that series, mapped if need be; None if they cannot be."""
-        group = int(self._groups[series])
-        known = self._held.get(group)
-        if known is None:
-            known = self._held[group] = self._mapped(group)
-            while sum(n for _, n in self._held.values()) > _FILES_MAX and len(self._held) > 1:
-                self._held.popitem(last=False)
-        self._held.move_to_end(group)
-        return known[0].get(series)
+    def _map(self, series: Int64s) -> None:
+        """Have the rows of those series mapped, where they can be."""
+        for group in np.unique(self._groups[series]).tolist():
+            if group not in self._held:
+                rows, files = self._mapped(group)
+                self._held[group] = files
+                self._hold(group, rows)
+            self._held.move_to_end(group)
+        while sum(self._held.values()) > _FILES_MAX and len(self._held) > 1:
+            group, _ = self._held.popitem(last=False)
+            self._hold(group, {})
+
+    def _hold(self, group: int, rows: dict[int, Rows]) -> None:
+        """Note for every stretch of the group whose rows it lies in, and behind how many."""
+        for stretch in np.flatnonzero(self._groups[self._stretches.series] == group).tolist():
+            found = rows.get(int(self._stretches.series[stretch]))
+            start = int(self._stretches.start[stretch])
+            self._rows[stretch] = found
+            self._before[stretch] = 0 if found is None else found.before(start)
 
     def _mapped(self, group: int) -> tuple[dict[int, Rows], int]:
         if self._refusals == _REFUSALS_MAX:

@@ -16,12 +16,13 @@ from flightstore._windows.values import Floats, floats
 class Block:
     """The rows of one record batch, whose first column is `ts`."""
 
-    __slots__ = ("_batch", "_columns", "matrix", "rows", "times")
+    __slots__ = ("_batch", "_columns", "columns", "matrix", "rows", "times")
 
     def __init__(self, batch: pa.RecordBatch) -> None:
         ts, *columns = batch.columns
         self._batch = batch  # whose memory `matrix` shows
         self._columns = [_ready(column) for column in columns]
+        self.columns = len(columns)
         self.matrix = _matrix(self._columns)
         self.rows: int = batch.num_rows
         self.times: Int64s = np.frombuffer(ts.buffers()[1], np.int64, self.rows, ts.offset * 8)
@@ -82,16 +83,20 @@ class Rows:
         number = bisect_right(self._begins, row) - 1
         return int(self._blocks[number].times[row - self._begins[number]])
 
-    def copy(self, row: int, into: Floats) -> None:
-        """Copy the rows from `row` on into an array of (columns, rows); there are as many."""
+    def window(self, row: int, length: int) -> Floats:
+        """The rows from `row` on, `length` of them, which exist, as an array of (columns, rows).
+
+        Nearly always without a copy: a view of the file.
+        """
         number = bisect_right(self._begins, row) - 1
         first, matrix = row - self._begins[number], self._matrices[number]
         if matrix is not None:
-            part = matrix[:, first : first + into.shape[1]]
-            if part.shape == into.shape:  # nearly every window: this line is what drawing costs
-                into[:] = part
-                return
+            part = matrix[:, first : first + length]
+            if part.shape[1] == length:
+                return part
+        into = np.empty((self._blocks[number].columns, length))
         self._copy_pieces(number, first, into)
+        return into
 
     def _copy_pieces(self, number: int, first: int, into: Floats) -> None:
         done, wanted = 0, into.shape[1]

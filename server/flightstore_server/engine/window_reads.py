@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from flightstore_proto.errors import BadRequest
 from flightstore_server.engine.columns import projection
-from flightstore_server.engine.row_index import RowIndex
+from flightstore_server.engine.file_rows import rows_of
 from flightstore_server.engine.series import SeriesView
 from flightstore_server.engine.wide_reads import batch_rows_max
 from flightstore_server.storage.segment.store import SegmentStore
@@ -90,10 +90,10 @@ def _each(
 ) -> Iterator[tuple[int, list[pa.RecordBatch]]]:
     """The `ts` of the first row of each window, and its rows in parts."""
     current = anchor = None
-    index, base = None, 0
+    index, base, picked = None, 0, tuple(columns)
     for number, since, first in zip(wanted.series, wanted.since, wanted.first, strict=True):
         if index is None or number != current:
-            index = RowIndex(_view(views, number), store, columns)
+            index = rows_of(_view(views, number), store, picked)
             current, anchor = number, None
         if since != anchor:
             base, anchor = index.before(since), since

@@ -46,9 +46,7 @@ def test_every_window_is_the_rows_it_should_be(kind, place) -> None:
     assert rows.rows == sum(sizes)
     for first in range(rows.rows):
         length = random.randrange(1, rows.rows - first + 1)
-        into = np.empty((len(whole), length))
-        rows.copy(first, into)
-        np.testing.assert_array_equal(into, whole[:, first : first + length])
+        np.testing.assert_array_equal(rows.window(first, length), whole[:, first : first + length])
         assert rows.time_of(first) == first * DAY
         assert rows.before(first * DAY) == first
         assert rows.before(first * DAY + 1) == first + 1
@@ -56,12 +54,10 @@ def test_every_window_is_the_rows_it_should_be(kind, place) -> None:
 
 def test_columns_in_any_order_are_read_from_where_they_are() -> None:
     batch = laid_out(price_rows(0, 10)).select(["ts", "c", "a"])
-    into = np.empty((2, 4))
-    Rows([batch.slice(3)]).copy(2, into)
-    np.testing.assert_array_equal(into, [np.arange(5, 9) * 1e6, np.arange(5, 9) + 0.25])
+    found = Rows([batch.slice(3)]).window(2, 4)
+    np.testing.assert_array_equal(found, [np.arange(5, 9) * 1e6, np.arange(5, 9) + 0.25])
 
 
 def test_truth_and_holes_are_numbers() -> None:
-    into = np.empty((4, 2))
-    Rows([mixed_rows(3, 2)]).copy(0, into)
-    np.testing.assert_array_equal(into, [[3, 4], [np.nan, 4], [0, 1], [30, 40]])
+    found = Rows([mixed_rows(3, 2)]).window(0, 2)
+    np.testing.assert_array_equal(found, [[3, 4], [np.nan, 4], [0, 1], [30, 40]])
