@@ -10,7 +10,7 @@ from tests.support.same_host import BTC, ETH, ROWS, minutes
 from tests.support.serving import Serving
 
 import flightstore as fs
-from flightstore_server.engine import local_reads
+from flightstore_server.engine.local import reads as local_reads
 from flightstore_server.storage.segment import store as segments
 
 

@@ -14,8 +14,8 @@ from tests.support.serving import Serving
 import flightstore as fs
 from flightstore._local import mapping, stream
 from flightstore_proto import flightstore_pb2 as pb
-from flightstore_server.engine import local_reads
 from flightstore_server.engine.limits import Limits
+from flightstore_server.engine.local import reads as local_reads
 from flightstore_server.flight import actions, local
 
 

@@ -9,8 +9,8 @@ import pyarrow.flight as fl
 
 from flightstore_proto import flightstore_pb2 as pb
 from flightstore_proto.schemas import LOCAL_KEY
-from flightstore_server.engine.local_parts import FilePart
-from flightstore_server.engine.local_reads import LocalRows, local_rows
+from flightstore_server.engine.local.parts import FilePart
+from flightstore_server.engine.local.reads import LocalRows, local_rows
 from flightstore_server.engine.queries import Query, Selection
 from flightstore_server.engine.wide_reads import batch_rows_max
 from flightstore_server.storage.files import Place, boot_id

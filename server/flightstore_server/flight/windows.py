@@ -14,8 +14,8 @@ from flightstore_proto.schemas import BATCH_ROWS_MAX, TS
 from flightstore_server.engine.queries import Query, Selection
 from flightstore_server.engine.series import SeriesView
 from flightstore_server.engine.store import Store
-from flightstore_server.engine.stretches import Stretches, stretches
-from flightstore_server.engine.window_reads import Wanted, window_columns, windows
+from flightstore_server.engine.training.stretches import Stretches, stretches
+from flightstore_server.engine.training.windows import Wanted, window_columns, windows
 from flightstore_server.flight.errors import guarded_stream
 from flightstore_server.flight.reads import stream_schema
 from flightstore_server.flight.requests import range_of

@@ -11,8 +11,8 @@ from flightstore_proto.errors import BadRequest
 from flightstore_proto.timeframe import Timeframe
 from flightstore_server.engine import grid
 from flightstore_server.engine.gaps import grid_of
-from flightstore_server.engine.row_index import RowIndex
 from flightstore_server.engine.series import SeriesView
+from flightstore_server.engine.training.row_index import RowIndex
 from flightstore_server.storage.rows import Int64s
 from flightstore_server.storage.segment.store import SegmentStore
 

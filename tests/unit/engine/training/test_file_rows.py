@@ -14,9 +14,9 @@ from tests.support.seeds import generator
 from tests.support.stores import BTC, SMALL, put, read, stepped, view
 
 from flightstore_proto.errors import Corrupt
-from flightstore_server.engine.file_rows import FileRows, rows_of
-from flightstore_server.engine.row_index import RowIndex
 from flightstore_server.engine.store import Store
+from flightstore_server.engine.training.file_rows import FileRows, rows_of
+from flightstore_server.engine.training.row_index import RowIndex
 
 COLUMNS = ("ts", "open", "high", "low", "close", "volume")
 

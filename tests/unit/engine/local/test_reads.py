@@ -11,10 +11,10 @@ import pytest
 from tests.support.rows import MINUTE, NOON_2024, candles
 from tests.support.stores import BTC, put, stepped
 
-from flightstore_server.engine import local_reads
 from flightstore_server.engine.limits import Limits
-from flightstore_server.engine.local_parts import FilePart
-from flightstore_server.engine.local_reads import LocalRows, local_rows
+from flightstore_server.engine.local import reads as local_reads
+from flightstore_server.engine.local.parts import FilePart
+from flightstore_server.engine.local.reads import LocalRows, local_rows
 from flightstore_server.engine.queries import Query
 from flightstore_server.engine.store import Store
 from flightstore_server.storage.segment import store as segments

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from flightstore_server.engine.row_index import RowIndex
 from flightstore_server.engine.series import SeriesView
+from flightstore_server.engine.training.row_index import RowIndex
 from flightstore_server.storage.rows import Int64s
 from flightstore_server.storage.segment.segment import Segment
 from flightstore_server.storage.segment.store import SegmentStore

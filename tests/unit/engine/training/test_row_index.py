@@ -12,9 +12,9 @@ from tests.support.rows import MINUTE, NOON_2024, bars_of, candles, trades
 from tests.support.seeds import generator
 from tests.support.stores import BTC, put, read, stepped, view
 
-from flightstore_server.engine.row_index import RowIndex
 from flightstore_server.engine.store import Store
-from flightstore_server.engine.stretches import stretches
+from flightstore_server.engine.training.row_index import RowIndex
+from flightstore_server.engine.training.stretches import stretches
 
 COLUMNS = ["ts", "open", "high", "low", "close", "volume"]
 

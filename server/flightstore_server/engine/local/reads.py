@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from flightstore_proto.errors import FlightstoreError
-from flightstore_server.engine.local_parts import FilePart, Part, parts, rows_by_place
+from flightstore_server.engine.local.parts import FilePart, Part, parts, rows_by_place
 from flightstore_server.engine.queries import Query, Selection
 from flightstore_server.engine.runs import Piece
 from flightstore_server.engine.series import SeriesView

@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from flightstore_proto.errors import BadRequest
 from flightstore_server.engine.columns import projection
-from flightstore_server.engine.file_rows import rows_of
 from flightstore_server.engine.series import SeriesView
+from flightstore_server.engine.training.file_rows import rows_of
 from flightstore_server.engine.wide_reads import batch_rows_max
 from flightstore_server.storage.segment.store import SegmentStore
 
