@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.flight as fl
 import pytest
@@ -137,6 +138,24 @@ def test_a_replica_has_what_its_primary_has(servers: Pair) -> None:
         db.write(BTC, None, timeframe="1m", covers=covers)
     servers.wait()
     servers.check_equal()
+    with fs.connect(servers.primary.uri) as db, fs.connect(servers.replica.uri) as copy:
+        for ask in (_in_sql, _newest, _by_the_hour):
+            assert ask(db).equals(ask(copy))
+
+
+def _in_sql(db: fs.Client) -> pl.DataFrame:
+    counted = (
+        "select symbol, timeframe, count(*), sum(volume) from candles group by all order by all"
+    )
+    return db.sql(counted)
+
+
+def _newest(db: fs.Client) -> pl.DataFrame:
+    return db.latest("*", "1m")
+
+
+def _by_the_hour(db: fs.Client) -> pl.DataFrame:
+    return db.candles(BTC, "1h", timezone="Asia/Kolkata")
 
 
 def test_a_replica_that_is_killed_again_and_again_misses_nothing(pair: Pair) -> None:
