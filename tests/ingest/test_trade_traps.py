@@ -204,6 +204,18 @@ def test_answers_that_are_not_true_make_no_hole(tmp_path: Path, name: str) -> No
         assert not it.exchange.faults.waiting()
 
 
+def test_that_nothing_follows_an_id_is_not_believed_for_being_said_twice(tmp_path: Path) -> None:
+    """A queue of faults after a restart emptied two answers in a row: a trade was missing that the
+    coverage called complete."""
+    tape = tape_of(MIDNIGHT, MIDNIGHT + HOUR, 60)
+    fault = Fault("empty", match="aggTrades", times=2, after=5)
+    now = MIDNIGHT + HOUR + MINUTE
+    with keeping(tmp_path, "binance", tape, now, MIDNIGHT, faults=[fault], page_cap=400) as it:
+        it.backfill()
+        assert_all_there(it, end=MIDNIGHT + HOUR)
+        assert not it.exchange.faults.waiting()
+
+
 @pytest.mark.parametrize("kind", ["none_fields", "contradiction", "html", "cut"])
 def test_a_page_with_trades_that_cannot_be_is_asked_for_again(tmp_path: Path, kind: str) -> None:
     tape = tape_of(MIDNIGHT, MIDNIGHT + HOUR, 60)

@@ -50,7 +50,20 @@ async def _from_id(query: TradeQuery, first: int) -> Sequence[Trade]:
     trades = query.in_order_of_ids(await query.ask(params={"fromId": first}, beside=first - 1))
     if trades and number(trades[0]) < first:
         raise query.garbage(f"trade {number(trades[0])} where {first} was asked for")
-    return trades
+    return trades or await _after(query, first - 1)
+
+
+async def _after(query: TradeQuery, last: int) -> Sequence[Trade]:
+    """The trades after `last`, which the exchange has sent before: a question with an answer.
+
+    That there is nothing after it was said twice, and a cache or a proxy may say anything twice.
+    """
+    if last < 0:
+        return _NOTHING
+    found = query.in_order_of_ids(await query.ask(params={"fromId": last}))
+    if found and number(found[0]) < last:
+        raise query.garbage(f"trade {number(found[0])} where {last} was asked for")
+    return [trade for trade in found if number(trade) > last]
 
 
 async def _first_id(query: TradeQuery, start: int, end: int) -> int | None:
