@@ -173,7 +173,7 @@ def test_a_class_that_cannot_be_imported_keeps_nobody_from_the_server(
         _put(db, 0)
         until(lambda: _consumer(db).errors, server.log)
         assert "nowhere.alerts:Alert cannot be imported" in _consumer(db).error
-        assert "PYTHONPATH" in server.log()
+        until(lambda: "PYTHONPATH" in server.log(), server.log)
         assert db.candles(BTC, "1m").height == 1
 
 

@@ -75,7 +75,8 @@ class Fault:
 class Faults:
     """Faults that wait for their requests, in the order in which they were added. Thread-safe.
 
-    `plan` gives more of them over time: pairs of seconds from now and a fault.
+    `plan` gives more of them over time: pairs of seconds from now and a fault. One of them waits at
+    a time: while nobody asks, mishaps pass by, and do not gather for whoever asks next.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Faults:
         self._waiting = list(faults)
         self._plan, self._began = plan, time.monotonic()
         self._next = next(plan, None) if plan is not None else None
+        self._planned: Fault | None = None
 
     def add(self, fault: Fault) -> Fault:
         with self._lock:
@@ -140,7 +142,9 @@ class Faults:
     def _follow_plan(self) -> None:
         passed = time.monotonic() - self._began
         while self._plan is not None and self._next is not None and self._next[0] <= passed:
-            self._waiting.append(self._next[1])
+            if not any(fault is self._planned for fault in self._waiting):
+                self._planned = self._next[1]
+                self._waiting.append(self._planned)
             self._next = next(self._plan, None)
 
 
