@@ -8,7 +8,7 @@ from flightstore._address import resolve
 from flightstore._admin import Admin
 from flightstore._asof import AsOf
 from flightstore._closing import Closing
-from flightstore._config import Retry, Timeout, Tls
+from flightstore._config import Endpoint, Retry, Timeout, Tls
 from flightstore._connection import Connection
 from flightstore._follows import Follows
 from flightstore._holdings import Holdings
@@ -74,12 +74,14 @@ def connect(
     Unauthorized if it does not accept the token, ConfigError for an address it cannot understand.
     """
     connection = Connection(
-        resolve(uri),
-        token=token or os.environ.get("FLIGHTSTORE_TOKEN"),
-        timeout=Timeout.of(timeout),
-        retry=retry or Retry(),
-        tls=tls,
-        same_host=same_host if same_host is not None else _maps_files(),
+        Endpoint(
+            resolve(uri),
+            token or os.environ.get("FLIGHTSTORE_TOKEN"),
+            Timeout.of(timeout),
+            retry or Retry(),
+            tls,
+            same_host if same_host is not None else _maps_files(),
+        )
     )
     if check:
         try:

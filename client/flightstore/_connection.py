@@ -15,7 +15,7 @@ from pyarrow import flight
 from pyarrow.ipc import Alignment, IpcReadOptions
 
 from flightstore._address import is_tls
-from flightstore._config import Endpoint, Retry, Timeout, Tls
+from flightstore._config import Endpoint, Timeout
 from flightstore._local.same_host import SameHost
 from flightstore._translation import FOREIGN, translate
 from flightstore_proto.errors import BadRequest, ConfigError, InternalError, Unavailable
@@ -88,23 +88,14 @@ class _CallOptions:
 class Connection:
     """A server as seen by one client; safe to use from several threads."""
 
-    def __init__(
-        self,
-        uri: str,
-        *,
-        token: str | None,
-        timeout: Timeout,
-        retry: Retry,
-        tls: Tls | None,
-        same_host: bool = True,
-    ) -> None:
-        if tls is not None and not is_tls(uri):
-            raise ConfigError(f"{uri} is not encrypted: write grpc+tls:// to use tls=.")
-        self.uri, self.timeout, self.retry = uri, timeout, retry
-        self.endpoint = Endpoint(uri, token, timeout, retry, tls, same_host)
-        self.same_host = SameHost(wanted=same_host)
-        self._options = _CallOptions.build(timeout, token)
-        certificates = tls.options() if tls is not None else {}
+    def __init__(self, endpoint: Endpoint) -> None:
+        if endpoint.tls is not None and not is_tls(endpoint.uri):
+            raise ConfigError(f"{endpoint.uri} is not encrypted: write grpc+tls:// to use tls=.")
+        self.endpoint = endpoint
+        self.uri, self.timeout, self.retry = endpoint.uri, endpoint.timeout, endpoint.retry
+        self.same_host = SameHost(wanted=endpoint.same_host)
+        self._options = _CallOptions.build(endpoint.timeout, endpoint.token)
+        certificates = endpoint.tls.options() if endpoint.tls is not None else {}
         self._closed = False
         self._to_close: weakref.WeakSet[Closing] = weakref.WeakSet()
         self._brisk = self._client(_BRISK, certificates)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from flightstore._config import Endpoint
 from flightstore._connection import Connection
 from flightstore._reading import Fetched
@@ -14,14 +12,7 @@ class SharedReads(Reads):
     """Reads over a connection that stays open as long as the process lives."""
 
     def __init__(self, endpoint: Endpoint) -> None:
-        self._connection = Connection(
-            endpoint.uri,
-            token=endpoint.token,
-            timeout=endpoint.timeout,
-            retry=endpoint.retry,
-            tls=endpoint.tls,
-            same_host=endpoint.same_host,
-        )
+        self._connection = Connection(endpoint)
         self.silent = SilentReads(self._connection)
 
 
@@ -35,13 +26,11 @@ class SilentReads(Reads):
         pass
 
 
-# By process, since a forked one inherits connections that it cannot use.
-_shared: dict[tuple[int, Endpoint], SharedReads] = {}
+_shared: dict[Endpoint, SharedReads] = {}
 
 
 def shared_reads(endpoint: Endpoint) -> SharedReads:
     """This process's reads of `endpoint`, which connect at the first one."""
-    key = (os.getpid(), endpoint)
-    found = _shared.get(key)
+    found = _shared.get(endpoint)
     # Of two that two threads make at once one is dropped again, unused.
-    return found if found is not None else _shared.setdefault(key, SharedReads(endpoint))
+    return found if found is not None else _shared.setdefault(endpoint, SharedReads(endpoint))

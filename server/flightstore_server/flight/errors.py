@@ -62,13 +62,20 @@ def to_flight(error: Exception) -> fl.FlightError | Status:
 
 def guarded(handler: Callable[P, T]) -> Callable[P, T]:
     """`handler`, of which only FlightErrors leave."""
+    return translating(handler, to_flight)
+
+
+def translating(
+    handler: Callable[P, T], translate: Callable[[Exception], Exception]
+) -> Callable[P, T]:
+    """`handler`, whose errors leave as `translate` has them."""
 
     @functools.wraps(handler)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return handler(*args, **kwargs)
         except Exception as error:  # noqa: BLE001  (whatever it is, it must not leave as it is)
-            raise to_flight(error) from None
+            raise translate(error) from None
 
     return call
 

@@ -8,7 +8,6 @@ name of the class only; so these fail.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator
 from typing import ParamSpec, TypeVar
 
@@ -20,7 +19,7 @@ from flightstore_proto.errors import (
     UnknownInstrument,
     UnknownSnapshot,
 )
-from flightstore_server.flight.errors import Status, detail_of, to_flight
+from flightstore_server.flight.errors import Status, detail_of, to_flight, translating
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -72,34 +71,22 @@ def to_status(error: Exception) -> Exception:
 
 def coded(handler: Callable[P, T]) -> Callable[P, T]:
     """`handler`, whose errors have codes."""
-
-    @functools.wraps(handler)
-    def call(*args: P.args, **kwargs: P.kwargs) -> T:
-        try:
-            return handler(*args, **kwargs)
-        except Exception as error:  # noqa: BLE001  (whatever it is, it must not leave as it is)
-            raise to_status(error) from None
-
-    return call
+    return translating(handler, to_status)
 
 
 def untraced(handler: Callable[P, T]) -> Callable[P, T]:
     """As `coded`, for GetSchema: there pyarrow tells the traceback of a FlightError as well."""
+    return translating(handler, _without_traceback)
 
-    @functools.wraps(handler)
-    def call(*args: P.args, **kwargs: P.kwargs) -> T:
-        try:
-            return handler(*args, **kwargs)
-        except Exception as error:  # noqa: BLE001  (as above)
-            status = to_status(error)
-            raise status if isinstance(status, Status) else Failed(str(status)) from None
 
-    return call
+def _without_traceback(error: Exception) -> Exception:
+    status = to_status(error)
+    return status if isinstance(status, Status) else Failed(str(status))
 
 
 def coded_stream(items: Iterator[T]) -> Iterator[T]:
     """`items`, whose errors have codes."""
     try:
         yield from items
-    except Exception as error:  # noqa: BLE001  (as above)
+    except Exception as error:  # noqa: BLE001  (whatever it is, it must not leave as it is)
         raise to_status(error) from None
