@@ -14,7 +14,7 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := test
 .DELETE_ON_ERROR:
-.PHONY: demo test check test-nightly test-release test-reference bench bench-quick proto format clean
+.PHONY: demo test check test-nightly test-release test-reference reference-packages coverage bench bench-quick proto format clean
 
 # Recorded bars are imported as well where there are any; the demo says what is real and what is not.
 BARS := $(firstword $(wildcard $(or $(FLIGHTSTORE_TEST_DATA),../shared/data)/bitfinex/BTCUSD_1m_*.csv.xz))
@@ -44,6 +44,20 @@ test-release: $(READY)
 # On a machine that has everything: a test that cannot run there is a failure.
 test-reference: $(READY)
 	$(PYTEST) --no-skips
+
+# What its tests need of a Debian system besides root, loop devices and cgroups. Only when asked for.
+reference-packages:
+	apt-get update
+	apt-get install --yes e2fsprogs iproute2 iptables openssl strace util-linux xfsprogs
+
+# Which branches of the storage and the engine no test takes, and each error that none has raised.
+COVERED := tests/unit/engine tests/unit/storage tests/faults tests/model tests/compat
+coverage: $(READY)
+	$(BIN)/coverage run --data-file=.coverage --branch --source=server/flightstore_server \
+		-m pytest $(COVERED)
+	$(BIN)/coverage report --data-file=.coverage --skip-covered \
+		--include='*/flightstore_server/storage/*,*/flightstore_server/engine/*'
+	$(BIN)/python -m tests.support.error_branches .coverage
 
 # Speed, as ratios of one run; a quick run shows that the measurements work, and little else.
 bench: $(READY)

@@ -151,11 +151,12 @@ def imports_of(path: Path) -> set[str]:
 
 
 def test_one_module_touches_the_disk() -> None:
-    seam = SERVER / "storage" / "files.py"
+    # The second one only reads what the system tells of the process.
+    seams = {SERVER / "storage" / name for name in ("files.py", "process.py")}
     found = [
         f"{named(path)}:{access}"
         for path in INSIDE
-        if path != seam
+        if path not in seams
         for access in disk_accesses(tree_of(path))
     ]
     assert not found, "only storage/files.py opens, renames, removes or maps files"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from flightstore._address import resolve
+from flightstore._address import is_tls, resolve
 from flightstore._admin import Admin
 from flightstore._asof import AsOf
 from flightstore._closing import Closing
@@ -64,7 +64,8 @@ def connect(
              grpc://127.0.0.1:8815. The port may be left out
     token    bearer token; default $FLIGHTSTORE_TOKEN
     timeout  a Timeout, or seconds for reads, writes and actions alike
-    tls      certificates other than the system's, for grpc+tls://
+    tls      certificates other than the system's, for grpc+tls://; default those that
+             $FLIGHTSTORE_CA, $FLIGHTSTORE_CERT and $FLIGHTSTORE_KEY name
     retry    how often to try while no server is to be found
     check    ask the server once whether it is ready; False connects at the first call
     same_host  False has all rows sent, also by a server on this machine, whose files are mapped
@@ -73,13 +74,14 @@ def connect(
     Raises Unavailable if no server answers within `Timeout.connect` seconds or it is not ready,
     Unauthorized if it does not accept the token, ConfigError for an address it cannot understand.
     """
+    address = resolve(uri)
     connection = Connection(
         Endpoint(
-            resolve(uri),
+            address,
             token or os.environ.get("FLIGHTSTORE_TOKEN"),
             Timeout.of(timeout),
             retry or Retry(),
-            tls,
+            tls or (Tls.of(os.environ) if is_tls(address) else None),
             same_host if same_host is not None else _maps_files(),
         )
     )

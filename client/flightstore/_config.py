@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -83,6 +83,13 @@ class Tls:
     key: str | Path | None = None
     hostname: str | None = None
     verify: bool = True
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> Tls | None:
+        """What $FLIGHTSTORE_CA, $FLIGHTSTORE_CERT and $FLIGHTSTORE_KEY name; None if nothing."""
+        names = ("ca", "cert", "key")
+        ca, cert, key = (environment.get(f"FLIGHTSTORE_{name.upper()}") for name in names)
+        return cls(ca or None, cert or None, key or None) if ca or cert or key else None
 
     def options(self) -> dict[str, object]:
         """As keyword arguments of a Flight client. Raises ConfigError if a file is unreadable."""

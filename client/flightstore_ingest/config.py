@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+import flightstore as fs
 from flightstore_ingest.pace import Pace
 from flightstore_ingest.source import CANDLES, TRADES
 from flightstore_proto import timeframe as timeframes
@@ -35,10 +36,19 @@ class _Section(BaseModel):
 
 
 class StoreSection(_Section):
-    """The flightstore server to fill; empty texts mean $FLIGHTSTORE_URI and $FLIGHTSTORE_TOKEN."""
+    """The flightstore server to fill; empty texts mean $FLIGHTSTORE_URI, $FLIGHTSTORE_TOKEN, ..."""
 
     uri: str = ""
-    token: str = ""
+    token: str = Field(default="", repr=False)
+    ca: str = ""
+    cert: str = ""
+    key: str = ""
+
+    def tls(self) -> fs.Tls | None:
+        """The certificates that are named here; None if none are."""
+        if not (self.ca or self.cert or self.key):
+            return None
+        return fs.Tls(self.ca or None, self.cert or None, self.key or None)
 
 
 class PaceSection(_Section):

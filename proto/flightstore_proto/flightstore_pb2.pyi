@@ -810,26 +810,36 @@ class LogSegment(_message.Message):
     def __init__(self, id: _Optional[int] = ..., file: _Optional[str] = ..., rows: _Optional[int] = ..., min_ts: _Optional[int] = ..., max_ts: _Optional[int] = ..., size: _Optional[int] = ..., crc: _Optional[int] = ..., index: _Optional[bytes] = ..., columns: _Optional[int] = ..., codec: _Optional[str] = ...) -> None: ...
 
 class LogDelete(_message.Message):
-    __slots__ = ("series", "whole_series", "range", "retention", "name")
+    __slots__ = ("series", "whole_series", "range", "retention", "name", "gone")
     SERIES_FIELD_NUMBER: _ClassVar[int]
     WHOLE_SERIES_FIELD_NUMBER: _ClassVar[int]
     RANGE_FIELD_NUMBER: _ClassVar[int]
     RETENTION_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
+    GONE_FIELD_NUMBER: _ClassVar[int]
     series: int
     whole_series: bool
     range: TimeRange
     retention: bool
     name: Series
-    def __init__(self, series: _Optional[int] = ..., whole_series: bool = ..., range: _Optional[_Union[TimeRange, _Mapping]] = ..., retention: bool = ..., name: _Optional[_Union[Series, _Mapping]] = ...) -> None: ...
+    gone: LogGone
+    def __init__(self, series: _Optional[int] = ..., whole_series: bool = ..., range: _Optional[_Union[TimeRange, _Mapping]] = ..., retention: bool = ..., name: _Optional[_Union[Series, _Mapping]] = ..., gone: _Optional[_Union[LogGone, _Mapping]] = ...) -> None: ...
 
 class LogRule(_message.Message):
-    __slots__ = ("rule", "removed")
+    __slots__ = ("rule", "removed", "gone")
     RULE_FIELD_NUMBER: _ClassVar[int]
     REMOVED_FIELD_NUMBER: _ClassVar[int]
+    GONE_FIELD_NUMBER: _ClassVar[int]
     rule: Rule
     removed: bool
-    def __init__(self, rule: _Optional[_Union[Rule, _Mapping]] = ..., removed: bool = ...) -> None: ...
+    gone: LogGone
+    def __init__(self, rule: _Optional[_Union[Rule, _Mapping]] = ..., removed: bool = ..., gone: _Optional[_Union[LogGone, _Mapping]] = ...) -> None: ...
+
+class LogGone(_message.Message):
+    __slots__ = ("series",)
+    SERIES_FIELD_NUMBER: _ClassVar[int]
+    series: _containers.RepeatedCompositeFieldContainer[Series]
+    def __init__(self, series: _Optional[_Iterable[_Union[Series, _Mapping]]] = ...) -> None: ...
 
 class LogDescribe(_message.Message):
     __slots__ = ("series", "metadata")

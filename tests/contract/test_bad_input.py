@@ -283,10 +283,9 @@ def test_columns_of_other_types_are_refused_before_a_row_is_read(
     serving: Serving, db: fs.Client, kind: pa.DataType
 ) -> None:
     schema = pa.schema([candles([]).schema.field("ts"), ("x", kind)])
-    empty = pa.RecordBatch.from_arrays([pa.array([], f.type) for f in schema], schema=schema)
     for dataset in ("candles", "mine"):
         with pytest.raises(fs.SchemaMismatch):
-            wire.send(serving.uri, [empty], wire.commit(0), dataset=dataset)
+            wire.send(serving.uri, [], None, dataset=dataset, schema=schema)
 
 
 def test_a_refused_put_does_not_fix_the_columns_of_its_dataset(

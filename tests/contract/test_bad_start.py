@@ -149,7 +149,7 @@ def test_a_damaged_catalog_is_named(kept: Path) -> None:
 def test_a_directory_of_another_format_is_refused(kept: Path) -> None:
     [path] = (kept / "log").iterdir()
     path.write_bytes(path.read_bytes().replace(b"FSLOG001", b"FSLOG999", 1))
-    _fails(kept, fs.Corrupt, r"offset 0: not a flightstore log, or of another version")
+    _fails(kept, fs.Corrupt, r"offset 0 that it has format 999")
 
 
 def test_a_damaged_segment_is_an_error_for_its_readers_and_nobody_else(kept: Path) -> None:

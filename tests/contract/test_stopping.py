@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pyarrow.flight as fl
+import pytest
 from tests.support.rows import candles
 from tests.support.server_process import running
 from tests.support.stores import BTC
@@ -21,8 +22,9 @@ def _ticket() -> fl.Ticket:
     return fl.Ticket(pb.Ticket(read=read).SerializeToString())
 
 
-def test_an_idle_server_ends_cleanly_and_keeps_everything(tmp_path: Path) -> None:
-    with running(tmp_path / "data") as server:
+@pytest.mark.parametrize("fresh", [True, False], ids=["a new process", "a forked one"])
+def test_an_idle_server_ends_cleanly_and_keeps_everything(tmp_path: Path, fresh: bool) -> None:
+    with running(tmp_path / "data", fresh=fresh) as server:
         with fs.connect(server.uri) as db:
             db.write(BTC, candles([0, MINUTE]), timeframe="1m")
         assert server.terminate() == 0

@@ -3,39 +3,149 @@
 from __future__ import annotations
 
 import random
+import shutil
 import threading
+from collections.abc import Iterator
 from pathlib import Path
+from time import monotonic
 
-import numpy as np
 import pytest
-from tests.crash.ledger import MINUTES, Ledger, Values
+from tests.crash.company import LiveReader, Visitor, check_hours, visitors
+from tests.crash.ledger import Ledger, digest, found
+from tests.crash.settings import small
 from tests.crash.writing import Progress, WriterThread
-from tests.support.rows import MINUTE, NOON_2024
 from tests.support.seeds import generator, scaled
-from tests.support.server_process import ServerProcess, toml
+from tests.support.server_process import ServerProcess
 
 import flightstore as fs
 
-WRITERS = 8
+SERIES = 8
+CHANGES_MAX = 60
 # New series now and then: a server that lives so shortly never gets to tidy up old ones.
-CYCLES_PER_SERIES = 10
+CYCLES_PER_GROUP = 10
+# And now and then a new data directory, so that starts do not take longer and longer.
+CYCLES_PER_DIRECTORY = 250
+JOIN_SECONDS = 60.0
 
 
-def _configuration(rng: random.Random) -> str:
-    """Limits so small that flushes, compactions and new log files happen all the time."""
-    return toml(
-        {
-            "log": {"file_bytes": rng.choice([4_096, 65_536]), "keep_bytes": 0, "keep_seconds": 0},
-            "flush": {"records": rng.choice([10, 50]), "memory_bytes": 50_000},
-            "segments": {
-                "bulk_put_bytes_min": 262_144,
-                "rows_max": rng.choice([500, 5_000]),
-                "compact_segments_min": 2,
-                "compact_small_rows": 1_000,
-                "cold_age_days": rng.choice([0.0, 1.0]),
-            },
-        }
-    )
+class Group:
+    """The series of some cycles, and who uses them besides their writers."""
+
+    def __init__(self, name: str, server: ServerProcess, rng: random.Random) -> None:
+        self.name = name
+        self.ledgers = [Ledger(f"binance:{name}-{n}/USDT") for n in range(SERIES)]
+        self.followed, self._ruled = rng.random() < 0.4, rng.random() < 0.3
+        self._server = server
+        self._reader: LiveReader | None = None
+
+    def begin(self) -> None:
+        """The server has just started."""
+        if self.followed:
+            self._reader = LiveReader(self._server.uri, f"binance:{self.name}-*")
+        if self._ruled:
+            with fs.connect(self._server.uri) as db:
+                db.rules.add(f"candles/binance:{self.name}-*/1m", "1h", name=self.name)
+
+    def settle(self) -> None:
+        """The server has just started again: what it has is what was acknowledged."""
+        with fs.connect(self._server.uri) as db:
+            for ledger in self.ledgers:
+                ledger.settle(found(db, ledger.instrument))
+
+    def end(self) -> Iterator[tuple[str, bytes]]:
+        """Check the company as well. Yields what is to be there for good."""
+        with fs.connect(self._server.uri) as db:
+            if self._ruled:
+                for ledger in self.ledgers:
+                    check_hours(db, ledger)
+                db.rules.remove(self.name)
+        if self._reader is not None:
+            self._reader.check(self.ledgers)
+            self.close()
+        for ledger in self.ledgers:
+            yield ledger.instrument, digest(ledger.acknowledged)
+
+    def close(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+
+class KillLoop:
+    """One data directory through some cycles."""
+
+    def __init__(self, root: Path, rng: random.Random) -> None:
+        self._rng = rng
+        self._server = ServerProcess(root / "data", same_port=True)
+        self._expected: dict[str, bytes] = {}
+        self.acknowledged = 0
+        self.errors: set[type] = set()
+
+    def run(self, cycles: int) -> None:
+        try:
+            for first in range(0, cycles, CYCLES_PER_GROUP):
+                group = Group(f"G{first}", self._server, self._rng)
+                try:
+                    self._live_through(group, min(CYCLES_PER_GROUP, cycles - first))
+                finally:
+                    group.close()
+            self._check_everything()
+        finally:
+            self._server.kill()
+
+    def _live_through(self, group: Group, cycles: int) -> None:
+        for cycle in range(cycles):
+            self._start(group)
+            if cycle == 0:
+                group.begin()
+            group.settle()
+            self._write_until_killed(group)
+        self._start(group)
+        group.settle()
+        self._expected.update(group.end())
+        self.acknowledged += sum(ledger.acknowledgements for ledger in group.ledgers)
+        self._server.kill()
+
+    def _start(self, group: Group) -> None:
+        """Start it; sometimes kill it while it recovers, and start it again."""
+        self._server.configure(small(self._rng, followed=group.followed))
+        while self._rng.random() < 0.2:
+            self._server.launch()
+            threading.Event().wait(self._rng.uniform(0, 0.06))  # a random moment of its recovery
+            self._server.kill()
+        self._server.start()
+
+    def _write_until_killed(self, group: Group) -> None:
+        uri, progress = self._server.uri, Progress()
+        writing = self._rng.sample(group.ledgers, self._rng.choice([1, 2, 4]))
+        writers = [
+            WriterThread(uri, ledger, random.Random(self._rng.random()), progress)
+            for ledger in writing
+        ]
+        others = [
+            Visitor(uri, ask)
+            for ask in visitors(group.name, group.ledgers)
+            if self._rng.random() < 0.05
+        ]
+        for thread in (*writers, *others):
+            thread.start()
+        # Mostly a few changes, now and then a lot of them.
+        progress.wait_for(int(CHANGES_MAX ** self._rng.random()), writers=len(writers))
+        self._server.kill()
+        for thread in (*writers, *others):
+            thread.join(JOIN_SECONDS)
+            assert not thread.is_alive(), f"{thread.name} did not notice that the server is gone"
+        assert [other.wrong for other in others if other.wrong is not None] == []
+        self.errors |= {type(thread.error) for thread in (*writers, *others)}
+
+    def _check_everything(self) -> None:
+        self._server.start()
+        with fs.connect(self._server.uri) as db:
+            for instrument, expected in self._expected.items():
+                assert digest(found(db, instrument)) == expected, f"{instrument} has changed"
+            *_, verdict = db.verify()
+        assert verdict.finished
+        assert list(verdict.damage) == []
 
 
 @pytest.mark.long
@@ -43,80 +153,18 @@ def test_killed_servers_keep_what_they_acknowledged_and_nothing_else(
     tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     rng = generator("kill loop")
-    kills = scaled(request.config, ci=200, nightly=10_000)
-    server = ServerProcess(tmp_path / "data", _configuration(rng))
-    everything: list[Ledger] = []
-    errors: set[type] = set()
-    try:
-        for cycle in range(kills):
-            if cycle % CYCLES_PER_SERIES == 0:
-                ledgers = [Ledger(f"binance:{cycle}-{n}/USDT") for n in range(WRITERS)]
-                everything += ledgers
-            server.configure(_configuration(rng))
-            _start(server, rng)
-            _settle(server.uri, ledgers)
-            errors |= _write_until_killed(server, ledgers, rng)
-        server.start()
-        _settle(server.uri, everything)
-        assert _damage(server.uri) == []
-    finally:
-        server.kill()
-    assert sum(ledger.acknowledgements for ledger in everything) > kills
+    cycles = scaled(request.config, ci=200, nightly=10_000)
+    began, acknowledged, errors = monotonic(), 0, set[type]()
+    for first in range(0, cycles, CYCLES_PER_DIRECTORY):
+        root = tmp_path / str(first)
+        root.mkdir()
+        loop = KillLoop(root, rng)
+        loop.run(min(CYCLES_PER_DIRECTORY, cycles - first))
+        shutil.rmtree(root)
+        acknowledged += loop.acknowledged
+        errors |= loop.errors
+    seconds = monotonic() - began
+    print(f"{cycles} kills in {seconds:.0f} s, {acknowledged} changes acknowledged")
+    assert acknowledged > cycles
     # However a call noticed that the server is gone, this is what it says.
     assert errors == {fs.Unavailable}
-
-
-def _start(server: ServerProcess, rng: random.Random) -> None:
-    """Start it; sometimes kill it while it recovers, and start it again."""
-    while rng.random() < 0.1:
-        server.launch()
-        threading.Event().wait(rng.uniform(0.2, 0.6))  # a random moment, nothing is waited for
-        server.kill()
-    server.start()
-
-
-def _write_until_killed(
-    server: ServerProcess, ledgers: list[Ledger], rng: random.Random
-) -> set[type]:
-    progress = Progress()
-    threads = [
-        WriterThread(server.uri, ledger, random.Random(rng.random()), progress)
-        for ledger in ledgers
-    ]
-    for thread in threads:
-        thread.start()
-    progress.wait_for(rng.randrange(1, 300), writers=WRITERS)
-    server.kill()
-    for thread in threads:
-        thread.join(60)
-        assert not thread.is_alive(), f"{thread.name} did not notice that the server is gone"
-    return {type(thread.error) for thread in threads}
-
-
-def _settle(uri: str, ledgers: list[Ledger]) -> None:
-    with fs.connect(uri) as db:
-        for ledger in ledgers:
-            ledger.settle(_found(db, ledger.instrument))
-
-
-def _damage(uri: str) -> list[str]:
-    with fs.connect(uri) as db:
-        *_, verdict = db.verify()
-    assert verdict.finished
-    return list(verdict.damage)
-
-
-def _found(db: fs.Client, instrument: str) -> Values:
-    """The bars of one series, one value per minute."""
-    try:
-        table = db.candles(instrument, "1m", output="arrow")
-    except (fs.UnknownInstrument, fs.UnknownDataset):
-        return np.full(MINUTES, np.nan)
-    ts = table.column("ts").to_numpy().astype(np.int64)
-    close = table.column("close").to_numpy()
-    assert (np.diff(ts) > 0).all(), f"{instrument} holds a row twice or out of order"
-    for name, offset in (("open", -0.25), ("high", 1.0), ("low", -1.0)):
-        assert (table.column(name).to_numpy() == close + offset).all(), "a row is torn"
-    values = np.full(MINUTES, np.nan)
-    values[(ts - NOON_2024) // MINUTE] = close
-    return values

@@ -5,13 +5,13 @@ from __future__ import annotations
 import random
 import threading
 
+from tests.crash.company import ONCE
 from tests.crash.ledger import MINUTES, Change, Ledger
 from tests.support.rows import candles
 
 import flightstore as fs
 from flightstore_proto.errors import FlightstoreError
 
-_ONCE = fs.Retry(attempts=1)
 BULK_ROWS = 6_000  # more than the 256 KiB from which a put is written as a segment
 
 
@@ -51,7 +51,7 @@ class WriterThread(threading.Thread):
 
     def run(self) -> None:
         try:
-            with fs.connect(self._uri, retry=_ONCE, timeout=30.0) as db:
+            with fs.connect(self._uri, retry=ONCE, timeout=30.0) as db:
                 while True:
                     if self._rng.random() < 0.5:
                         self._call(db)

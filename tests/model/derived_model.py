@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from fnmatch import fnmatchcase
@@ -93,9 +93,28 @@ class DerivedModel:
     written: dict[Name, SeriesRows] = field(default_factory=dict)
     rules: dict[str, RuleModel] = field(default_factory=dict)
     frozen: dict[Name, Frozen] = field(default_factory=dict)
+    # Bars that were computed before and are still true.
+    _made: dict[Name, list[Bar]] = field(default_factory=dict)
 
     def copy(self) -> DerivedModel:
         return copy.deepcopy(self)
+
+    def put(self, name: Name, rows: Iterable[tuple[Key, Bar]]) -> None:
+        self.written.setdefault(name, SeriesRows()).rows.update(rows)
+        self._changed(name)
+
+    def cover(self, name: Name, low: int, high: int) -> None:
+        series = self.written.setdefault(name, SeriesRows())
+        series.covered = intervals.add(series.covered, low, high)
+
+    def delete(self, name: Name, low: int, high: int) -> int:
+        """Returns how many rows there were."""
+        self._changed(name)
+        return self.written[name].delete(low, high)
+
+    def _changed(self, name: Name) -> None:
+        for derived in self.dependents(name):
+            self._made.pop(derived, None)
 
     def makers(self) -> dict[Name, tuple[RuleModel, Name]]:
         """Every derived series there is: its rule and its base, bases first."""
@@ -111,16 +130,21 @@ class DerivedModel:
 
     def derived(self) -> dict[Name, list[Bar]]:
         """The rows of every derived series."""
-        every: dict[Name, SeriesRows] = dict(self.written)
-        found: dict[Name, list[Bar]] = {}
-        for name, (rule, base) in self.makers().items():
-            rows = rule.rows(every[base], name[2])
+        makers = self.makers()
+        return {name: self.rows_of(name, makers) for name in makers}
+
+    def rows_of(self, name: Name, makers: dict[Name, tuple[RuleModel, Name]]) -> list[Bar]:
+        """The rows of one derived series."""
+        if name not in self._made:
+            rule, base = makers[name]
+            derived = base in makers
+            series = SeriesRows(_by_key(self.rows_of(base, makers))) if derived else None
+            rows = rule.rows(series or self.written[base], name[2])
             frozen = self.frozen.get(name)
             if frozen is not None:
                 rows = frozen.bars + [row for row in rows if row[0] >= frozen.floor]
-            found[name] = rows
-            every[name] = SeriesRows({(row[0], 0, ""): row for row in rows})
-        return found
+            self._made[name] = rows
+        return self._made[name]
 
     def dependents(self, name: Name) -> dict[Name, RuleModel]:
         """What is derived from `name`, directly or through others."""
@@ -136,6 +160,7 @@ class DerivedModel:
         """Delete a written series, and so what is derived from it; returns how many rows it had."""
         for derived in self.dependents(name):
             self.frozen.pop(derived, None)
+            self._made.pop(derived, None)
         return len(self.written.pop(name).rows)
 
     def remove_rule(self, name: str) -> None:
@@ -143,6 +168,7 @@ class DerivedModel:
         del self.rules[name]
         for gone in before - set(self.makers()):
             self.frozen.pop(gone, None)
+            self._made.pop(gone, None)
 
     def let_go(self, name: Name, cutoff: int) -> None:
         """Retention: rows before `cutoff` go, but for those of windows that reach beyond it."""
@@ -160,7 +186,7 @@ class DerivedModel:
             if known is None or known.floor < floor:
                 bars = [row for row in rows[derived] if row[0] < floor]
                 self.frozen[derived] = Frozen(floor, bars)
-        series.delete(-(2**63), cutoff)
+        self.delete(name, -(2**63), cutoff)
 
     def closed_until(self, name: Name) -> int:
         """Bars by time of the series that start before this are over."""
@@ -175,3 +201,7 @@ class DerivedModel:
         if not name[2] or until == -(2**63):
             return until
         return naive_bars.window(until, name[2])[0]
+
+
+def _by_key(bars: Iterable[Bar]) -> dict[Key, Bar]:
+    return {(bar[0], 0, ""): bar for bar in bars}

@@ -1,8 +1,12 @@
-"""Takes random steps on a store and on the model of it, and compares the two after each."""
+"""Takes random steps on a store and on the model of it, and compares the two after each.
+
+Some puts, deletes, flushes, merges and reads go over the wire, as a client would do them.
+"""
 
 from __future__ import annotations
 
 import random
+import shutil
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,7 +14,8 @@ from pathlib import Path
 
 import pyarrow as pa
 from tests.model import reading
-from tests.model.expected import END, MINUTES, START, Key, Row, SeriesModel, StoreModel
+from tests.model.expected import END, MINUTES, START, Key, Row, SeriesModel, StoreModel, time_of
+from tests.model.wire import Wire
 from tests.support.rows import MINUTE, candles, own, trades
 from tests.support.stores import BTC, NOW, SMALL, crash, stepped
 
@@ -36,16 +41,19 @@ class Driver:
         self._turn = 0
         self.limits = self._limits()
         self.store: Store = stepped(root / "0", self.limits)
+        self.wire = Wire(self.store)
         self.model = StoreModel([SeriesModel(*words) for words in _SERIES])
         self.taken: deque[str] = deque(maxlen=40)
         self._sent: deque[Sent] = deque(maxlen=20)
         self._acks: dict[int, Ack] = {}
         self._wide = False  # whether `features` has its second column
+        # Which series the last step may have changed.
+        self._changed: list[SeriesModel] = []
         self._steps: dict[Callable[[], str], int] = {
-            self.put_new: 25,
-            self.put_many: 4,
-            self.send_again: 4,
-            self.delete_range: 6,
+            self.put_new: 40,
+            self.put_many: 8,
+            self.send_again: 8,
+            self.delete_range: 8,
             self.delete_series: 1,
             self.flush: 8,
             self.compact: 5,
@@ -57,28 +65,60 @@ class Driver:
         }
 
     def step(self) -> None:
+        self._changed = self.model.series
         [chosen] = self._rng.choices(list(self._steps), list(self._steps.values()))
         self.taken.append(f"{chosen.__name__}: {chosen()}")
 
     def check(self) -> None:
+        for series in self._changed:
+            reading.compare_rows(self.store, series)
+        way, series = self._rng.random(), self._rng.choice(self.model.series)
+        if way < 0.3:
+            reading.compare_over_the_wire(self.wire, series, self._rng)
+        elif way < 0.5:
+            reading.compare(self.store, series, self._rng)
+        elif way < 0.7 and self.model.snapshots:
+            name = self._rng.choice(list(self.model.snapshots))
+            series = self._rng.choice(self.model.snapshots[name])
+            reading.compare_rows(self.store, series, snapshot=name)
+
+    def check_all(self) -> None:
         for stored in self.store.state.names.by_id.values():
             reading.check_ties(self.store, stored)
         for series in self.model.series:
             reading.compare(self.store, series, self._rng)
-        if self.model.snapshots:
-            name = self._rng.choice(list(self.model.snapshots))
-            for series in self.model.snapshots[name]:
+            reading.compare_over_the_wire(self.wire, series, self._rng)
+        for name, pinned in self.model.snapshots.items():
+            for series in pinned:
                 reading.compare(self.store, series, self._rng, snapshot=name)
+
+    def _over_the_wire(self) -> bool:
+        return self._rng.random() < 0.4
+
+    def _send(self, put: Put) -> Ack:
+        if self._over_the_wire():
+            return self.wire.put(put)
+        return self.store.put(put).result(timeout=30)
+
+    def _delete(self, series: SeriesModel, low: int | None, high: int | None) -> int:
+        if self._over_the_wire():
+            named = {"dataset": series.dataset, "timeframe": series.timeframe}
+            return self.wire.db.delete(
+                series.instrument, **named, start=time_of(low), end=time_of(high)
+            ).rows
+        words = (series.dataset, series.instrument, series.timeframe)
+        return self.store.delete(*words, low, high).rows
 
     def put_new(self) -> str:
         series = self._rng.choice(self.model.series)
+        self._changed = [series]
         rows = self._rows(series, self._rng.choice([0, 1, 2, 5, 30]))
         covers = self._window() if self._rng.random() < 0.3 else None
         batches = [self._batch(series, rows)]
         if len(rows) > 3 and self._rng.random() < 0.3:
             batches = [batches[0].slice(0, 2), batches[0].slice(2)]
         put = Put(series.dataset, batches, [_said(series, rows, covers)], self._rng.getrandbits(60))
-        ack = self.store.put(put).result(timeout=30)
+        ack = self._send(put)
         assert (ack.rows, ack.duplicates) == (len(rows), len(rows) - len(dict(rows)))
         series.put(rows, covers)
         self._sent.append((series, put, rows, covers))
@@ -87,11 +127,11 @@ class Driver:
 
     def put_many(self) -> str:
         """Both candle series in one put."""
-        both = self.model.series[:2]
+        self._changed = both = self.model.series[:2]
         rows = [self._rows(series, self._rng.choice([0, 1, 7])) for series in both]
         batches = [self._batch(s, r) for s, r in zip(both, rows, strict=True)]
         said = [_said(s, r, None) for s, r in zip(both, rows, strict=True)]
-        self.store.put(Put("candles", batches, said)).result(timeout=30)
+        self._send(Put("candles", batches, said, self._rng.getrandbits(60)))
         for series, its in zip(both, rows, strict=True):
             series.put(its, None)
         return f"{[len(r) for r in rows]} rows"
@@ -101,8 +141,9 @@ class Driver:
         if not self._sent:
             return "nothing was sent"
         series, put, rows, covers = self._rng.choice(list(self._sent))
+        self._changed = [series]
         remembered = self.store.state.remembered(put.put_id) is not None
-        again = self.store.put(put).result(timeout=30)
+        again = self._send(put)
         if remembered:
             assert again == self._acks[put.put_id]
         else:
@@ -120,22 +161,21 @@ class Driver:
             first, low = 0, None
         elif self._rng.random() < 0.1:
             last, high = MINUTES, None
-        words = (series.dataset, series.instrument, series.timeframe)
-        deleted = self.store.delete(*words, low, high)
-        assert deleted.rows == series.delete(first, last)
+        self._changed = [series]
+        assert self._delete(series, low, high) == series.delete(first, last)
         return f"{series.dataset} {series.instrument} [{first}, {last})"
 
     def delete_series(self) -> str:
         series = self._rng.choice(self.model.series)
         if not series.exists:
             return "no such series"
-        words = (series.dataset, series.instrument, series.timeframe)
-        assert self.store.delete(*words, None, None).rows == len(series.rows)
+        self._changed = [series]
+        assert self._delete(series, None, None) == len(series.rows)
         series.forget()
         return f"{series.dataset} {series.instrument}"
 
     def flush(self) -> str:
-        return f"LSN {self.store.flush()}"
+        return f"LSN {self.wire.db.flush() if self._over_the_wire() else self.store.flush()}"
 
     def compact(self) -> str:
         if self._rng.random() < 0.5:  # what the background thread does
@@ -163,21 +203,29 @@ class Driver:
         return name
 
     def restart(self) -> str:
-        self.store.close()
+        self.close()
         return self._open(self.store.files.root)
 
     def crash(self) -> str:
         self._turn += 1
+        old = self.store.files.root
         copy = crash(self.store, self._root / str(self._turn))
+        self.wire.close()
+        shutil.rmtree(old)
         if self._rng.random() < 0.3:  # the beginning of a write that was never acknowledged
             log = max((copy / "log").iterdir())
             with log.open("ab") as file:
                 file.write(self._rng.randbytes(self._rng.choice([1, 8, 100])))
         return self._open(copy)
 
+    def close(self) -> None:
+        self.wire.close()
+        self.store.close()
+
     def _open(self, root: Path) -> str:
         self.limits = self._limits()
         self.store = stepped(root, self.limits, clock=lambda: NOW)
+        self.wire = Wire(self.store)
         removed = self.store.sweep() if self._rng.random() < 0.7 else []
         return f"swept {len(removed)}, {self.limits}"
 

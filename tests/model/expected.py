@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from tests.support.rows import DAY, MINUTE
 
@@ -18,7 +19,7 @@ END = START + MINUTES * MINUTE
 assert START // DAY != END // DAY
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class SeriesModel:
     """One series: rows by their key, and the minutes that are known complete."""
 
@@ -57,6 +58,11 @@ class SeriesModel:
         if self.dataset == "candles":
             known.update((key[0] - START) // MINUTE for key in self.rows)
         return runs(minute for minute in range(first, last) if minute not in known)
+
+
+def time_of(ns: int | None) -> datetime | None:
+    """A time of whole seconds as clients say it."""
+    return None if ns is None else datetime.fromtimestamp(ns // 10**9, UTC)
 
 
 def runs(minutes: Iterable[int]) -> list[tuple[int, int]]:

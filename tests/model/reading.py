@@ -8,7 +8,9 @@ from itertools import combinations
 import pyarrow as pa
 import pytest
 from tests.model.expected import MINUTES, START, Row, SeriesModel, runs
-from tests.support import stores
+from tests.model.wire import Wire
+from tests.support import naive_bars, stores
+from tests.support.naive_bars import Bar
 from tests.support.rows import MINUTE, bars_of, trades_of
 from tests.support.stores import NOW
 
@@ -20,26 +22,97 @@ from flightstore_server.engine.series import Series
 from flightstore_server.engine.store import Store
 from flightstore_server.storage.segment.segment import Segment
 
+# What a client may ask, and how often; DuckDB has to be made ready after each start of a store.
+_OVER_THE_WIRE = {"range": 20, "limit": 10, "tail": 10, "latest": 10, "made": 10, "SQL": 1}
+
 
 def compare(store: Store, series: SeriesModel, rng: random.Random, *, snapshot: str = "") -> None:
-    """Everything there is to know of one series, and one read of each kind."""
-    words = {"dataset": series.dataset, "instrument": series.instrument}
-    words |= {"timeframe": series.timeframe, "snapshot": snapshot}
+    """All rows of one series, a part of them, and what is known of its coverage."""
+    if compare_rows(store, series, snapshot=snapshot):
+        first, last = _window(rng)
+        compare_part(store, series, first, last, rng, snapshot=snapshot)
+        _compare_knowledge(store, series, first, last, snapshot)
+
+
+def compare_part(
+    store: Store,
+    series: SeriesModel,
+    first: int,
+    last: int,
+    rng: random.Random,
+    *,
+    snapshot: str = "",
+) -> None:
+    """The rows of the minutes [first, last), or so many at one of its ends."""
+    span = {"start": START + first * MINUTE, "end": START + last * MINUTE}
+    part, count = series.between(first, last), rng.randrange(1, 40)
+    kind = rng.choice(["range", "limit", "tail"])
+    asked = {} if kind == "range" else {kind: count}
+    cut = {"range": part, "limit": part[:count], "tail": part[-count:]}[kind]
+    found = stores.read(store, **_words(series), **span, **asked, snapshot=snapshot)
+    assert _rows(series, found) == cut
+
+
+def compare_rows(store: Store, series: SeriesModel, *, snapshot: str = "") -> bool:
+    """All rows of one series; whether there is such a series."""
+    words = _words(series) | {"snapshot": snapshot}
     if not series.exists:
         with pytest.raises((UnknownInstrument, UnknownDataset)):
             stores.read(store, **words)
+        return False
+    assert _rows(series, stores.read(store, **words)) == series.between(0, MINUTES)
+    return True
+
+
+def compare_over_the_wire(wire: Wire, series: SeriesModel, rng: random.Random) -> None:
+    """One read of some kind, as a client makes it."""
+    words = _words(series)
+    if not series.exists:
+        with pytest.raises((UnknownInstrument, UnknownDataset)):
+            wire.rows(**words)
         return
-    whole = series.between(0, MINUTES)
-    assert _rows(series, stores.read(store, **words)) == whole
-    first = rng.randrange(MINUTES)
-    last = rng.randrange(first, MINUTES + 1)
-    span = {"start": START + first * MINUTE, "end": START + last * MINUTE}
+    first, last = _window(rng)
+    low, high = START + first * MINUTE, START + last * MINUTE
     part = series.between(first, last)
-    assert _rows(series, stores.read(store, **words, **span)) == part
     count = rng.randrange(1, 40)
-    assert _rows(series, stores.read(store, **words, **span, limit=count)) == part[:count]
-    assert _rows(series, stores.read(store, **words, **span, tail=count)) == part[-count:]
-    _compare_knowledge(store, series, first, last, snapshot)
+    [kind] = rng.choices(list(_OVER_THE_WIRE), list(_OVER_THE_WIRE.values()))
+    if kind == "latest":
+        assert _rows(series, [wire.newest(**words)]) == series.between(0, MINUTES)[-1:]
+    elif kind == "made":
+        if series.dataset == "candles":
+            made = wire.rows(**words | {"timeframe": "5m"}, resample_from=series.timeframe)
+            assert _every_value(made) == _made(series, "5m")
+    elif kind == "SQL":
+        assert wire.count(**words, low=low, high=high) == len(part)
+    else:
+        asked = {kind: count} if kind != "range" else {}
+        cut = {"limit": part[:count], "tail": part[-count:], "range": part}[kind]
+        assert _rows(series, [wire.rows(**words, start=low, end=high, **asked)]) == cut
+
+
+def _words(series: SeriesModel) -> dict[str, str]:
+    return {
+        "dataset": series.dataset,
+        "instrument": series.instrument,
+        "timeframe": series.timeframe,
+    }
+
+
+def _window(rng: random.Random) -> tuple[int, int]:
+    first = rng.randrange(MINUTES)
+    return first, rng.randrange(first, MINUTES + 1)
+
+
+def _made(series: SeriesModel, timeframe: str) -> list[Bar]:
+    """Longer bars of those that `series` holds."""
+    closes = series.between(0, MINUTES)
+    bars = [(ts, close - 0.25, close + 1, close - 1, close, close * 2) for ts, close in closes]
+    return naive_bars.bars(bars, lambda ts: naive_bars.window(ts, timeframe)[0])
+
+
+def _every_value(batch: pa.RecordBatch) -> list[Bar]:
+    ts = batch.column("ts").cast(pa.int64()).to_pylist()
+    return list(zip(ts, *(column.to_pylist() for column in batch.columns[1:]), strict=True))
 
 
 def check_ties(store: Store, series: Series) -> None:

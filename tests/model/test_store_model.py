@@ -1,4 +1,8 @@
-"""A store under random steps answers like a dict does."""
+"""A store under random steps answers like a dict does, in the process and over the wire.
+
+After each step all rows of the series that it may have changed are compared, and one other read is
+made of any series or snapshot. Everything is compared after every 40th step.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +10,15 @@ from pathlib import Path
 
 import pytest
 from tests.model.driver import Driver
-from tests.support.seeds import generator, scaled
+from tests.model.lives import live
+from tests.support.seeds import scaled
 
 RUNS = 4
 
 
 @pytest.mark.parametrize("run", range(RUNS))
 def test_a_store_answers_like_a_dict_after_every_step(
-    run: int, tmp_path: Path, request: pytest.FixtureRequest
+    run: int, scratch: Path, request: pytest.FixtureRequest
 ) -> None:
-    driver = Driver(tmp_path, generator(f"model {run}"))
-    steps = scaled(request.config, ci=2_000, nightly=200_000) // RUNS
-    try:
-        for _ in range(steps):
-            driver.step()
-            driver.check()
-    except BaseException:
-        print("the last steps:", *driver.taken, sep="\n  ")
-        raise
-    finally:
-        driver.store.close()
+    steps = scaled(request.config, ci=5_600, nightly=560_000, release=5_600_000) // RUNS
+    live(f"model {run}", scratch, steps, Driver)

@@ -9,15 +9,13 @@ of the directory may be there or not, each by itself. SQLite's commits are atomi
 from __future__ import annotations
 
 import itertools
-import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
-import pytest
 
-from flightstore_server.storage import catalog_file, layout
+from flightstore_server.storage import layout
 
 SECTOR = 512
 
@@ -27,8 +25,14 @@ class Inode:
     data: bytes
     synced: int
 
-    def after_cut(self, how: str) -> bytes:
-        """Its bytes after a power cut, where `how` is one of HOW."""
+    def cut(self, how: str) -> Inode:
+        """What a power cut leaves of it, where `how` is one of HOW."""
+        if len(self.data) == self.synced:
+            return self
+        data = self._after_cut(how)
+        return Inode(data, len(data))
+
+    def _after_cut(self, how: str) -> bytes:
         kept, fresh = self.data[: self.synced], self.data[self.synced :]
         if how == "all":
             return self.data
@@ -69,6 +73,8 @@ class DiskState:
     pending: list[Entry] = field(default_factory=list)
     folders: set[str] = field(default_factory=lambda: {"."})
     catalog: bytes | None = None
+    # Of what a cut left, which nobody changes: programs are given a copy.
+    _fingerprint: int | None = None
 
     def copy(self) -> DiskState:
         return DiskState(
@@ -83,11 +89,14 @@ class DiskState:
     def cuts(self) -> Iterator[DiskState]:
         """What may be found after the power was cut now."""
         seen = set()
+        subsets = _subsets(self.pending)
         for how in HOW if self._has_unsynced_bytes() else ("all",):
-            for kept in _subsets(self.pending):
-                state = self._cut(how, kept)
-                if state.fingerprint() not in seen:
-                    seen.add(state.fingerprint())
+            inodes = {number: inode.cut(how) for number, inode in self.inodes.items()}
+            for kept in subsets:
+                state = self._cut(inodes, kept)
+                state._fingerprint = state.fingerprint()
+                if state._fingerprint not in seen:
+                    seen.add(state._fingerprint)
                     yield state
 
     def is_unsafe(self) -> bool:
@@ -97,20 +106,34 @@ class DiskState:
     def _has_unsynced_bytes(self) -> bool:
         return any(len(inode.data) > inode.synced for inode in self.inodes.values())
 
-    def _cut(self, how: str, kept: Sequence[Entry]) -> DiskState:
+    def _cut(self, inodes: dict[int, Inode], kept: Sequence[Entry]) -> DiskState:
         names = dict(self.durable)
         for entry in kept:
             _apply(names, entry)
-        inodes = {}
-        for number in set(names.values()):
-            data = self.inodes[number].after_cut(how)
-            inodes[number] = Inode(data, len(data))
-        return DiskState(inodes, names, dict(names), [], set(self.folders), self.catalog)
+        left = {number: inodes[number] for number in names.values()}
+        return DiskState(left, names, dict(names), [], set(self.folders), self.catalog)
 
     def fingerprint(self) -> int:
         """Equal for disks that a program cannot tell apart."""
+        if self._fingerprint is not None:
+            return self._fingerprint
         files = frozenset((name, self.inodes[number].data) for name, number in self.names.items())
         return hash((files, self.catalog))
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Something that a program looked at: the bytes of a file, or the names in a folder."""
+
+    name: str
+    is_folder: bool
+
+    def seen_on(self, state: DiskState) -> int:
+        """Equal for disks on which it looks the same."""
+        if self.is_folder:
+            return hash(frozenset(n for n in state.names if _folder(n).startswith(self.name)))
+        number = state.names.get(self.name)
+        return 0 if number is None else hash(state.inodes[number].data)
 
 
 def _apply(names: dict[str, int], entry: Entry) -> None:
@@ -160,13 +183,16 @@ class CrashFile:
 class CrashFiles:
     """Files on a DiskState; `moments` holds the disk as it was after every operation."""
 
-    def __init__(self, root: Path, state: DiskState | None = None) -> None:
-        self.root = root
+    root = Path("/in-memory")  # for messages: nothing is there
+
+    def __init__(self, state: DiskState | None = None) -> None:
         self.state = state or DiskState()
         self.moments: list[tuple[str, DiskState]] = []
+        self.looks: dict[Look, None] = {}  # in the order of the first times
         self._next = max(self.state.inodes, default=0) + 1
-        if self.state.catalog is not None:
-            (root / layout.CATALOG).write_bytes(self.state.catalog)
+
+    def _look_at(self, name: str, *, folder: bool = False) -> None:
+        self.looks[Look(name, folder)] = None
 
     def record(self, what: str) -> None:
         self.moments.append((what, self.state.copy()))
@@ -185,7 +211,11 @@ class CrashFiles:
         self._change(f"create {name}", Entry(_folder(name), name, number))
         return CrashFile(self, number)
 
+    def create_private(self, name: str) -> CrashFile:
+        return self.create(name)
+
     def open_append(self, name: str) -> CrashFile:
+        self._look_at(name)
         return CrashFile(self, self.state.names[name])
 
     def publish(self, temporary: str, name: str) -> None:
@@ -204,11 +234,15 @@ class CrashFiles:
     def link(self, name: str, destination: Path) -> None:
         raise NotImplementedError("no crash test links files")
 
+    def copy(self, name: str, destination: Path) -> None:
+        raise NotImplementedError("no crash test copies files")
+
     def remove(self, name: str) -> None:
         if name in self.state.names:
             self._change(f"remove {name}", Entry(_folder(name), name, None))
 
     def truncate(self, name: str, size: int) -> None:
+        self._look_at(name)
         number = self.state.names[name]
         data = self.state.inodes[number].data[:size]
         self.state.inodes[number] = Inode(data, len(data))
@@ -225,12 +259,16 @@ class CrashFiles:
         CrashFile(self, self.state.names[name]).sync()
 
     def exists(self, name: str) -> bool:
-        return name in self.state.names or (self.root / name).exists()
+        self._look_at(name)
+        holds_catalog = name == layout.CATALOG and self.state.catalog is not None
+        return name in self.state.names or holds_catalog
 
     def list_dir(self, name: str) -> list[str]:
+        self._look_at(name, folder=True)
         return sorted(n.rpartition("/")[2] for n in self.state.names if _folder(n) == name)
 
     def walk(self, name: str) -> Iterator[str]:
+        self._look_at(name, folder=True)
         return iter([n for n in self.state.names if n.startswith(f"{name}/")])
 
     def size(self, name: str) -> int:
@@ -242,11 +280,18 @@ class CrashFiles:
     def read_at(self, name: str, offset: int, size: int) -> bytes:
         return self._data(name)[offset : offset + size]
 
+    def read_from_disk(self, name: str, offset: int, size: int) -> bytes:
+        return self.read_at(name, offset, size)
+
     def map(self, name: str) -> pa.Buffer:
         return pa.py_buffer(self._data(name))
 
     def place(self, name: str) -> None:
         """It is in memory, where no other process finds it."""
+
+    def identity(self, name: str) -> object:
+        self._look_at(name)
+        return self.state.names.get(name)
 
     def lock(self, name: str) -> None:
         """Tests open one store at a time."""
@@ -255,6 +300,7 @@ class CrashFiles:
         """See lock()."""
 
     def _data(self, name: str) -> bytes:
+        self._look_at(name)
         number = self.state.names.get(name)
         if number is None:
             raise FileNotFoundError(2, "No such file", name)
@@ -263,19 +309,3 @@ class CrashFiles:
 
 def _folder(name: str) -> str:
     return name.rpartition("/")[0] or "."
-
-
-def watch_catalog(patch: pytest.MonkeyPatch, files: CrashFiles) -> None:
-    """Have every commit of a catalog become a moment of `files`."""
-    leave = catalog_file.Transaction.__exit__
-
-    def and_record(
-        self: catalog_file.Transaction, kind: object, error: BaseException | None, trace: object
-    ) -> None:
-        leave(self, kind, error, trace)
-        if kind is None:
-            database: sqlite3.Connection = self._db
-            files.state.catalog = database.serialize()
-            files.record("commit")
-
-    patch.setattr(catalog_file.Transaction, "__exit__", and_record)

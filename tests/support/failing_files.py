@@ -17,12 +17,18 @@ from flightstore_server.storage import catalog_file
 from flightstore_server.storage.files import AppendFile, Files, Place
 
 T = TypeVar("T")
-READS = frozenset({"map", "read", "read_at", "size", "list_dir", "walk", "exists"})
+READS = frozenset(
+    {
+        *("map", "read", "read_at", "read_from_disk", "size", "identity"),
+        *("list_dir", "walk", "exists"),
+    }
+)
 
 
 @dataclass(slots=True)
 class Fault:
-    """Operation number `at` fails with `code`; `forever` every later one does, too.
+    """Operation number `at` fails with `code`, and so does number `also`; with `forever` every one
+    after `at`.
 
     With `short`, a failing write leaves half of its bytes behind, as a full disk does.
     """
@@ -31,15 +37,20 @@ class Fault:
     code: int = errno.EIO
     forever: bool = False
     short: bool = False
+    also: int = 0
     count: int = 0
     struck: list[str] = field(default_factory=list)
 
     def strikes(self, what: str) -> bool:
         self.count += 1
-        hit = self.count == self.at or (self.forever and 0 < self.at <= self.count)
+        hit = self.count in (self.at, self.also) or (self.forever and 0 < self.at <= self.count)
         if hit:
             self.struck.append(what)
         return hit
+
+    def mend(self) -> None:
+        """Nothing fails from here on."""
+        self.at = self.also = 0
 
     def error(self) -> OSError:
         return OSError(self.code, os.strerror(self.code))
@@ -98,6 +109,10 @@ class FailingFiles:
     def create(self, name: str) -> AppendFile:
         return FailingFile(self._do("create", lambda: self._files.create(name)), self._fault)
 
+    def create_private(self, name: str) -> AppendFile:
+        made = self._do("create", lambda: self._files.create_private(name))
+        return FailingFile(made, self._fault)
+
     def open_append(self, name: str) -> AppendFile:
         return FailingFile(self._do("open", lambda: self._files.open_append(name)), self._fault)
 
@@ -109,6 +124,9 @@ class FailingFiles:
 
     def link(self, name: str, destination: Path) -> None:
         self._do("link", lambda: self._files.link(name, destination))
+
+    def copy(self, name: str, destination: Path) -> None:
+        self._do("copy", lambda: self._files.copy(name, destination))
 
     def remove(self, name: str) -> None:
         self._do("remove", lambda: self._files.remove(name))
@@ -140,11 +158,17 @@ class FailingFiles:
     def read_at(self, name: str, offset: int, size: int) -> bytes:
         return self._do("read_at", lambda: self._files.read_at(name, offset, size))
 
+    def read_from_disk(self, name: str, offset: int, size: int) -> bytes:
+        return self._do("read_from_disk", lambda: self._files.read_from_disk(name, offset, size))
+
     def map(self, name: str) -> pa.Buffer:
         return self._do("map", lambda: self._files.map(name))
 
     def place(self, name: str) -> Place | None:
         return self._files.place(name)
+
+    def identity(self, name: str) -> object:
+        return self._do("identity", lambda: self._files.identity(name))
 
     def lock(self, name: str) -> None:
         self._files.lock(name)

@@ -5,22 +5,23 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import threading
 from pathlib import Path
 from time import monotonic
+
+from tests.support.launcher import COMMANDS, FLIGHTSTORE, Launched
 
 START_SECONDS = 60
 STOP_SECONDS = 30
 
 
 class IngestProcess:
-    """`flightstore ingest run` with one configuration file."""
+    """`flightstore ingest run` with one configuration file, forked from a warm parent."""
 
     def __init__(self, config: Path) -> None:
         self._config = config
         self._log = config.with_suffix(".log")
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Launched | None = None
         self._begun = 0  # where in the log the latest start begins
 
     @property
@@ -34,11 +35,16 @@ class IngestProcess:
 
     def start(self) -> None:
         """Start it; it is ready when rows come."""
-        command = [sys.executable, "-m", "flightstore", "ingest", "run", str(self._config)]
         environment = {k: v for k, v in os.environ.items() if not k.startswith("FLIGHTSTORE_")}
         with self._log.open("ab") as log:
             self._begun = log.tell()
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+            self._process = COMMANDS.start(
+                FLIGHTSTORE,
+                ["ingest", "run", str(self._config)],
+                environment=environment,
+                stdout=log,
+                stderr=log,
+            )
 
     def wait_until_at_work(self) -> None:
         """Wait until it has found its series; before that, a signal just ends it."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -11,10 +13,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.support.launcher import SERVE, SERVER, Launched
+
+from flightstore_server.cli import arrow_memory
+
 START_SECONDS = 60
 STOP_SECONDS = 30
 _READY = "listening on "
-_DIRECT = "import typer; from flightstore_server.cli.serve import serve; typer.run(serve)"
+_OUTGOING = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 class ServerProcess:
@@ -22,6 +28,9 @@ class ServerProcess:
 
     With `same_port` it comes back where it was, for clients that know no other address. `flags` are
     further ones of the command line, from the next start on.
+
+    It is forked from a warm parent (tests/support/launcher.py), which takes 30 ms. `fresh` has it
+    started as a new process of Python's, for tests that are about starting.
     """
 
     def __init__(
@@ -31,14 +40,16 @@ class ServerProcess:
         *,
         same_port: bool = False,
         flags: Sequence[str] = (),
+        fresh: bool = False,
     ) -> None:
         self.data_dir = data_dir
         self.flags = flags
-        self._same_port = same_port
+        self._fresh = fresh
+        self._port = _lasting_port() if same_port else 0
         self._config = data_dir.with_name(f"{data_dir.name}.toml")
         self.configure(config)
         self._log = data_dir.with_name(f"{data_dir.name}.log")
-        self._process: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[str] | Launched | None = None
         self.uri = ""
 
     @property
@@ -46,7 +57,7 @@ class ServerProcess:
         return self._running.pid
 
     @property
-    def _running(self) -> subprocess.Popen[str]:
+    def _running(self) -> subprocess.Popen[str] | Launched:
         assert self._process is not None, "the server was not started"
         return self._process
 
@@ -65,16 +76,21 @@ class ServerProcess:
 
     def launch(self) -> None:
         """Start it without waiting, to kill it while it recovers."""
-        command = [sys.executable, "-X", "faulthandler", "-c", _DIRECT]
-        command += ["--data-dir", str(self.data_dir)]
-        port = self.uri.rpartition(":")[2] if self._same_port else ""
-        command += ["--port", port or "0"]
-        command += ["--config", str(self._config), "--log-level", "warning", *self.flags]
+        arguments = ["--data-dir", str(self.data_dir), "--port", str(self._port)]
+        arguments += ["--config", str(self._config), "--log-level", "warning", *self.flags]
         environment = {k: v for k, v in os.environ.items() if not k.startswith("FLIGHTSTORE_")}
         with self._log.open("a") as log:
-            self._process = subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment
-            )
+            if self._fresh:
+                command = [sys.executable, "-X", "faulthandler", "-c", SERVE, *arguments]
+                self._process = subprocess.Popen(
+                    command,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    text=True,
+                    env=environment | arrow_memory.ENVIRONMENT,
+                )
+            else:
+                self._process = SERVER.start(SERVE, arguments, environment=environment, stderr=log)
 
     def wait_until_ready(self) -> None:
         process = self._running
@@ -121,10 +137,28 @@ class ServerProcess:
                 process.stdout.close()
 
 
+def _lasting_port() -> int:
+    """A free port that stays free while nobody listens there.
+
+    It is none of those that the system gives to outgoing connections: a client that looks for its
+    server again and again would otherwise get that very port one day, and be connected to itself.
+    """
+    lowest = int(_OUTGOING.read_text().split()[0])
+    for _ in range(100):
+        port = random.SystemRandom().randrange(lowest // 2, lowest)
+        with socket.socket() as tried:
+            try:
+                tried.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no port is free")
+
+
 @contextmanager
-def running(data_dir: Path, config: str = "") -> Iterator[ServerProcess]:
+def running(data_dir: Path, config: str = "", *, fresh: bool = False) -> Iterator[ServerProcess]:
     """A started server, gone when the block ends."""
-    server = ServerProcess(data_dir, config)
+    server = ServerProcess(data_dir, config, fresh=fresh)
     try:
         server.start()
         yield server

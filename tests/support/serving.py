@@ -10,6 +10,7 @@ from flightstore_server.engine.limits import Limits
 from flightstore_server.engine.retention import RetentionRule
 from flightstore_server.engine.store import Store
 from flightstore_server.flight.lifecycle import bind
+from flightstore_server.flight.limits import EdgeLimits
 from flightstore_server.flight.service import Service
 from flightstore_server.storage.files import open_root
 
@@ -26,9 +27,12 @@ class Serving:
     store: Store
     service: Service
 
-    def __init__(self, root: Path, limits: Limits | None = None) -> None:
+    def __init__(
+        self, root: Path, limits: Limits | None = None, *, edge: EdgeLimits | None = None
+    ) -> None:
         self.root = root
         self.limits = limits or Limits()
+        self._edge = edge
         self._retention: Sequence[RetentionRule] = ()
         self._start()
 
@@ -40,7 +44,7 @@ class Serving:
         self.store = Store(
             open_root(self.root), self.limits, upkeep_thread=False, retention=self._retention
         )
-        self.service = bind(self.store, "127.0.0.1", 0)
+        self.service = bind(self.store, "127.0.0.1", 0, edge=self._edge)
         self.db = fs.connect(self.uri, same_host=False)
 
     def mapping(self) -> fs.Client:

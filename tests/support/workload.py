@@ -27,7 +27,7 @@ class Step:
     put_id: int = 0
 
 
-def _put(number: int, first: int, bars: int, close: float, instrument: str = BTC) -> Step:
+def put_bars(number: int, first: int, bars: int, close: float, instrument: str = BTC) -> Step:
     def act(store: Store) -> object:
         rows = candles([(first + i) * MINUTE for i in range(bars)], close)
         covers = [(first * MINUTE, (first + bars) * MINUTE)]
@@ -36,7 +36,7 @@ def _put(number: int, first: int, bars: int, close: float, instrument: str = BTC
     return Step(f"put {bars} bars of {instrument} from {first}", act, number)
 
 
-def _trades(number: int, first: int) -> Step:
+def put_trades(number: int, first: int) -> Step:
     rows = [((first + i // 2) * SECOND, str(first * 10 + i), 5.0 + i) for i in range(4)]
 
     def act(store: Store) -> object:
@@ -45,7 +45,7 @@ def _trades(number: int, first: int) -> Step:
     return Step(f"put trades from {first}", act, number)
 
 
-def _delete(start: int | None, end: int | None, instrument: str = BTC) -> Step:
+def delete(start: int | None, end: int | None, instrument: str = BTC) -> Step:
     def act(store: Store) -> object:
         bounds = [None if at is None else at * MINUTE for at in (start, end)]
         return store.delete("candles", instrument, "1m", *bounds)
@@ -53,7 +53,7 @@ def _delete(start: int | None, end: int | None, instrument: str = BTC) -> Step:
     return Step(f"delete {instrument} {start}..{end}", act)
 
 
-def _describe(key: str) -> Step:
+def describe(key: str) -> Step:
     return Step("describe", lambda store: store.describe("candles", BTC, "1m", {key: "x"}))
 
 
@@ -62,11 +62,11 @@ COMPACT = Step("compact", lambda store: store.compact(full=True))
 UPKEEP = Step("upkeep", lambda store: store.upkeep())
 
 
-def _snapshot(name: str) -> Step:
+def snapshot(name: str) -> Step:
     return Step(f"snapshot {name}", lambda store: store.snapshot(name))
 
 
-def _drop(name: str) -> Step:
+def drop(name: str) -> Step:
     return Step(f"drop {name}", lambda store: store.drop_snapshot(name))
 
 
@@ -74,29 +74,29 @@ def steps() -> list[Step]:
     """The workload: every kind of write, before and after every kind of rearrangement."""
     number = count(1)
     return [
-        _put(next(number), 0, 5, 1.0),
-        _trades(next(number), 100),
-        _put(next(number), 3, 4, 2.0),
+        put_bars(next(number), 0, 5, 1.0),
+        put_trades(next(number), 100),
+        put_bars(next(number), 3, 4, 2.0),
         FLUSH,
-        _put(next(number), 50, 40, 3.0),
-        _put(next(number), 60, 5, 4.0),
-        _describe("unit"),
-        _put(next(number), 0, 6, 5.0, ETH),
-        _snapshot("one"),
-        _delete(52, 58),
-        _put(next(number), 2, 3, 6.0),
+        put_bars(next(number), 50, 40, 3.0),
+        put_bars(next(number), 60, 5, 4.0),
+        describe("unit"),
+        put_bars(next(number), 0, 6, 5.0, ETH),
+        snapshot("one"),
+        delete(52, 58),
+        put_bars(next(number), 2, 3, 6.0),
         FLUSH,
         COMPACT,
         UPKEEP,
-        _put(next(number), 55, 3, 7.0),
-        _delete(None, None, ETH),
-        _put(next(number), 1, 2, 8.0, ETH),
-        _trades(next(number), 101),
+        put_bars(next(number), 55, 3, 7.0),
+        delete(None, None, ETH),
+        put_bars(next(number), 1, 2, 8.0, ETH),
+        put_trades(next(number), 101),
         FLUSH,
-        _drop("one"),
+        drop("one"),
         COMPACT,
         UPKEEP,
-        _put(next(number), 200, 35, 9.0),
-        _delete(210, 220),
-        _put(next(number), 215, 2, 10.0),
+        put_bars(next(number), 200, 35, 9.0),
+        delete(210, 220),
+        put_bars(next(number), 215, 2, 10.0),
     ]

@@ -54,9 +54,9 @@ Columns = Annotated[
 ]
 
 
-def connect(uri: str, token: str | None) -> flightstore.Client:
+def connect(uri: str, token: str | None, tls: flightstore.Tls | None = None) -> flightstore.Client:
     """A client of the server at `uri`."""
-    return flightstore.connect(uri, token=token)
+    return flightstore.connect(uri, token=token, tls=tls)
 
 
 def need_timeframe(dataset: str, timeframe: str) -> None:

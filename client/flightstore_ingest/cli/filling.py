@@ -100,7 +100,7 @@ def repair(
     )  # fmt: skip
     wanted = _configured(words or [], asked)
     uri, stored_token = address(uri, wanted.store)
-    with shared.connect(uri, token or stored_token) as db:
+    with shared.connect(uri, token or stored_token, wanted.store.tls()) as db:
         code = fetch(wanted, db, until, share=share, show_missing=True)
     raise typer.Exit(code)
 

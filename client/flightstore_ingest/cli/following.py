@@ -67,7 +67,7 @@ def run(
 
 async def _until_stopped(wanted: Config, uri: str, token: str | None, *, share: bool) -> None:
     async def work() -> None:
-        client = await _connected(uri, token)
+        client = await _connected(uri, token, wanted.store.tls())
         try:
             await _serve(wanted, client, share=share)
         finally:
@@ -76,12 +76,12 @@ async def _until_stopped(wanted: Config, uri: str, token: str | None, *, share: 
     await until_signal(work())
 
 
-async def _connected(uri: str, token: str | None) -> fs.Client:
+async def _connected(uri: str, token: str | None, tls: fs.Tls | None) -> fs.Client:
     """A client; waits for the server, which may be starting at the same time."""
     backoff = Backoff()
     while True:
         try:
-            return await asyncio.to_thread(fs.connect, uri, token=token)
+            return await asyncio.to_thread(fs.connect, uri, token=token, tls=tls)
         except Unavailable as error:
             wait = backoff.after(error)
             log.warning("waiting %.0f s for the store: %s", wait, error.message)

@@ -70,8 +70,9 @@ def status(
       flightstore ingest status config/ingest.toml --json
     """
     wanted = None if path is None else config.load(path)
-    uri, stored_token = address(uri, wanted.store if wanted else StoreSection())
-    with shared.connect(uri, token or stored_token) as db:
+    store = wanted.store if wanted else StoreSection()
+    uri, stored_token = address(uri, store)
+    with shared.connect(uri, token or stored_token, store.tls()) as db:
         found = sorted(_standings(db, wanted), key=lambda s: (s.instrument, s.timeframe))
     if as_json:
         output.print_json([asdict(standing) for standing in found])

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from flightstore_proto.errors import DataDirError
+from flightstore_proto.errors import ConfigError, DataDirError
 from flightstore_server.config import ReplicationSection
 from flightstore_server.engine.replication import origin
 from flightstore_server.engine.replication.bootstrap import prepare
@@ -27,7 +27,7 @@ def make_ready(data_dir: Path, settings: ReplicationSection) -> FlightPrimary | 
     if not settings.follow:
         origin.require_none(files)
         return None
-    primary = FlightPrimary(settings.follow, settings.token.get_secret_value())
+    primary = FlightPrimary(settings.follow, settings.token.get_secret_value(), _tls(settings))
     try:
         prepare(files, primary)
     except OSError as error:
@@ -42,3 +42,19 @@ def follow(store: Store, primary: FlightPrimary, promoted: Callable[[], None]) -
     """Begin to follow; `promoted` is called if the replica becomes a primary."""
     log.info("following %s after record %d", primary.uri, store.state.last_lsn)
     Replica(store, primary, promoted).start()
+
+
+def _tls(settings: ReplicationSection) -> dict[str, bytes]:
+    """The certificates to speak to the primary with, in Flight's words."""
+    paths = {
+        "tls_root_certs": settings.ca,
+        "cert_chain": settings.cert,
+        "private_key": settings.key,
+    }
+    try:
+        return {word: Path(path).read_bytes() for word, path in paths.items() if path}
+    except OSError as error:
+        raise ConfigError(
+            f"The certificate {error.filename} cannot be read: {error.strerror}; correct ca, cert "
+            "and key in [replication]."
+        ) from None

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-import ipaddress
-import logging
 import os
-import socket
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -15,13 +12,18 @@ from typing import Annotated
 import pyarrow as pa
 import typer
 
-from flightstore_proto.errors import ConfigError, FlightstoreError
+from flightstore_proto.errors import FlightstoreError
 from flightstore_server import config
+from flightstore_server.access.gate import Gate
+from flightstore_server.cli import arrow_memory, logs
 from flightstore_server.cli.duties import Duties
 from flightstore_server.cli.following import follow, make_ready
+from flightstore_server.cli.operations import Operations
+from flightstore_server.cli.publicity import refuse_public
 from flightstore_server.engine.store import Store, open_store
 from flightstore_server.flight.lifecycle import bind, run_until_signal
-from flightstore_server.flight.service import Service
+from flightstore_server.flight.listener import Listener
+from flightstore_server.storage.descriptors import RESERVE
 
 # With Python's default of 5 ms a thread that waits for the interpreter while another computes adds
 # that much to an acknowledgement.
@@ -43,7 +45,7 @@ def serve(
     ] = None,
     insecure: Annotated[
         bool | None,
-        typer.Option("--insecure", help="Allow an address that other machines can reach."),
+        typer.Option("--insecure", help="Allow a public address without TLS and tokens."),
     ] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
     follow_uri: Annotated[
@@ -66,11 +68,16 @@ def serve(
         "log_level": log_level,
         "replication.follow": follow_uri,
     }
-    settings = config.load(config_file, os.environ, flags)
+    _serve(config.load(config_file, os.environ, flags))
+
+
+def _serve(settings: config.Config) -> None:
     duties = Duties(settings)
-    _log_to_stderr(settings.server.log_level)
-    _refuse_public(settings.server.host, insecure=settings.server.insecure)
+    logs.to_stderr(settings.server.log_level, settings.server.log_format)
+    refuse_public(settings)
+    arrow_memory.limit()
     sys.setswitchinterval(_SWITCH_SECONDS)
+    RESERVE.keep()
     _share_memory_between_threads()
     primary = make_ready(settings.server.data_dir, settings.replication)
     store = open_store(
@@ -81,28 +88,39 @@ def serve(
             duties.begin(store)
         else:
             follow(store, primary, lambda: duties.begin(store))
-        service = _listening(store, settings)
+        listener = _listening(store, settings)
+        operations = Operations(store, settings, listener.usage)
     except FlightstoreError:
         duties.stop()
         store.close()
         raise
-    uri = f"grpc://{settings.server.host}:{service.port}"
+
+    def ready() -> None:
+        print(f"listening on {listener.uri}", flush=True)
+        operations.begin()
+
+    def stop() -> None:
+        operations.stop()
+        duties.stop()
+
     run_until_signal(
-        service,
+        listener,
         store,
         shutdown_seconds=settings.server.shutdown_seconds,
-        ready=lambda: print(f"listening on {uri}", flush=True),
-        stop=duties.stop,
+        ready=ready,
+        stop=stop,
     )
 
 
-def _listening(store: Store, settings: config.Config) -> Service:
+def _listening(store: Store, settings: config.Config) -> Listener:
     return bind(
         store,
         settings.server.host,
         settings.server.port,
-        replication_token=settings.replication.token.get_secret_value(),
+        gate=Gate(store.files, replication_token=settings.replication.token.get_secret_value()),
         sql=settings.sql_limits(),
+        edge=settings.edge_limits(),
+        certificates=settings.tls.files(),
     )
 
 
@@ -115,29 +133,3 @@ def _share_memory_between_threads() -> None:
     pa.set_memory_pool(pa.system_memory_pool())
     with suppress(AttributeError):  # a C library without it has no arenas either
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS)
-
-
-def _log_to_stderr(level: str) -> None:
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=level.upper(),
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
-    )
-
-
-def _refuse_public(host: str, *, insecure: bool) -> None:
-    """Until there are TLS and tokens, nobody serves other machines by accident."""
-    if insecure or all(ipaddress.ip_address(a).is_loopback for a in _addresses(host)):
-        return
-    raise ConfigError(
-        f"{host} can be reached from other machines, and this server has no access control; listen "
-        "on 127.0.0.1, or say --insecure if the network itself is trusted."
-    )
-
-
-def _addresses(host: str) -> list[str]:
-    try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise ConfigError(f"{host} is not an address: {error.strerror}.") from None
-    return [str(info[4][0]) for info in found]

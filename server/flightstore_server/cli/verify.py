@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Protocol
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from flightstore.cli import options, output
+from flightstore_server.cli.watching import watched
 from flightstore_server.engine.verify import verify_directory
 from flightstore_server.storage.files import existing_root
 
@@ -48,10 +45,10 @@ def verify(
       flightstore verify --uri grpc://127.0.0.1:8815
     """
     if uri is None:
-        last = _watched(verify_directory(existing_root(data_dir)))
+        last: _Found = watched(verify_directory(existing_root(data_dir)), _seen)
     else:
         with options.connect(uri, token) as db:
-            last = _watched(db.verify())
+            last = watched(db.verify(), _seen)
     if as_json:
         facts: dict[str, Any] = {"files": last.files_done, "bytes": last.bytes_done}
         output.print_json({**facts, "damage": list(last.damage)})
@@ -61,20 +58,8 @@ def verify(
         raise typer.Exit(1)
 
 
-def _watched(steps: Iterator[_Found]) -> _Found:
-    """The last of `steps`, with a bar on stderr where someone can see it."""
-    columns = (TextColumn("verifying"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    bar = Progress(
-        *columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()
-    )
-    last: _Found | None = None
-    with bar:
-        task = bar.add_task("verifying", total=None)
-        for last in steps:
-            bar.update(task, completed=last.files_done, total=last.files_total)
-    if last is None:
-        raise RuntimeError("a verification ended without a verdict")
-    return last
+def _seen(found: _Found) -> tuple[str, int, int]:
+    return "verifying", found.files_done, found.files_total
 
 
 def _print(last: _Found) -> None:

@@ -6,8 +6,17 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 
+from flightstore_server.access.certificates import CertificateFiles
 from flightstore_server.engine.limits import MIB
 
 
@@ -25,6 +34,8 @@ class ServerSection(Section):
     port: int = Field(default=8815, ge=0, le=65_535)
     insecure: bool = False
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["text", "json"] = "text"
+    log_slow_seconds: float = Field(default=10.0, ge=0)
     shutdown_seconds: float = Field(default=3.0, gt=0)
 
 
@@ -35,6 +46,14 @@ class LimitsSection(Section):
     put_wait_seconds: float = Field(default=60.0, gt=0)
     memtable_bytes_max: int = Field(default=256 * MIB, ge=1024)
     segment_maps_max: int = Field(default=32_768, ge=1)
+    message_bytes_max: int = Field(default=256 * MIB, ge=MIB)
+    request_bytes_max: int = Field(default=8 * MIB, ge=1024)
+    puts_max: int = Field(default=256, ge=1)
+    gather_bytes_max: int = Field(default=512 * MIB, ge=1024)
+    put_idle_seconds: float = Field(default=300.0, gt=0)
+    streams_max: int = Field(default=256, ge=1)
+    series_max: int = Field(default=1_000_000, ge=1)
+    memory_bytes_max: int = Field(default=0, ge=0)
     remembered_puts: int = Field(default=100_000, ge=0)
     subscribers_max: int = Field(default=256, ge=0)
     coalesce_seconds: float = Field(default=0.002, ge=0, le=1.0)
@@ -77,7 +96,29 @@ class SqlSection(Section):
     spill_bytes_max: int = Field(default=8192 * MIB, ge=0)
     seconds_max: float = Field(default=120.0, gt=0)
     queries_max: int = Field(default=8, ge=1)
+    result_bytes_max: int = Field(default=4096 * MIB, ge=1024)
     threads: int = Field(default=0, ge=0)
+
+
+class TlsSection(Section):
+    """Certificates; without them nothing is encrypted."""
+
+    cert: str = ""
+    key: str = ""
+    client_ca: str = ""
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> TlsSection:
+        if bool(self.cert) != bool(self.key) or (self.client_ca and not self.cert):
+            raise ValueError("cert and key go together, and client_ca with both")
+        return self
+
+    def files(self) -> CertificateFiles | None:
+        """Where the certificates are; None if there are none."""
+        if not self.cert:
+            return None
+        client_ca = Path(self.client_ca) if self.client_ca else None
+        return CertificateFiles(Path(self.cert), Path(self.key), client_ca)
 
 
 class ReplicationSection(Section):
@@ -85,6 +126,9 @@ class ReplicationSection(Section):
 
     token: SecretStr = SecretStr("")
     follow: str = ""
+    ca: str = ""
+    cert: str = ""
+    key: str = ""
 
     @field_validator("token")
     @classmethod
@@ -96,9 +140,22 @@ class ReplicationSection(Section):
     @field_validator("follow")
     @classmethod
     def _is_an_address(cls, follow: str) -> str:
-        if follow and not re.fullmatch(r"grpc://[^\s/]+:\d+", follow):
+        if follow and not re.fullmatch(r"grpc(\+tls)?://[^\s/]+:\d+", follow):
             raise ValueError("must be a primary's address, such as grpc://10.0.0.1:8815")
         return follow
+
+
+class MetricsSection(Section):
+    """What is said to those who watch."""
+
+    listen: str = Field(default="", pattern=r"^(\S+:\d+)?$")
+
+
+class ScrubSection(Section):
+    """Checking segments in the background."""
+
+    bytes_per_second: int = Field(default=8 * MIB, ge=0)
+    interval_days: float = Field(default=7.0, gt=0)
 
 
 class RetentionSection(Section):

@@ -10,18 +10,22 @@ from flightstore_server.config.sections import (
     FlushSection,
     LimitsSection,
     LogSection,
+    MetricsSection,
     ReplicationSection,
     RetentionSection,
     RuleSection,
+    ScrubSection,
     Section,
     SegmentsSection,
     ServerSection,
     SqlSection,
+    TlsSection,
     TriggerSection,
 )
 from flightstore_server.engine.aggregates.rules import parse_on
 from flightstore_server.engine.limits import Limits
 from flightstore_server.engine.retention import RetentionRule
+from flightstore_server.flight.limits import EdgeLimits
 from flightstore_server.sql.limits import SqlLimits
 from flightstore_server.triggers.spec import TriggerSpec
 
@@ -37,7 +41,10 @@ class Config(Section):
     flush: FlushSection = FlushSection()
     segments: SegmentsSection = SegmentsSection()
     sql: SqlSection = SqlSection()
+    tls: TlsSection = TlsSection()
     replication: ReplicationSection = ReplicationSection()
+    metrics: MetricsSection = MetricsSection()
+    scrub: ScrubSection = ScrubSection()
     retention: tuple[RetentionSection, ...] = ()
     rules: tuple[RuleSection, ...] = ()
     triggers: tuple[TriggerSection, ...] = ()
@@ -50,6 +57,7 @@ class Config(Section):
             memtable_bytes_max=self.limits.memtable_bytes_max,
             segment_maps_max=self.limits.segment_maps_max,
             remembered_puts=self.limits.remembered_puts,
+            series_max=self.limits.series_max,
             log_file_bytes=self.log.file_bytes,
             group_bytes_max=self.log.group_bytes_max,
             log_keep_bytes=self.log.keep_bytes,
@@ -67,6 +75,18 @@ class Config(Section):
             compact_segments_min=self.segments.compact_segments_min,
             compact_small_rows=self.segments.compact_small_rows,
             cold_age_days=self.segments.cold_age_days,
+        )
+
+    def edge_limits(self) -> EdgeLimits:
+        """The limits of what clients send and hold open, as the edge takes them."""
+        return EdgeLimits(
+            message_bytes_max=self.limits.message_bytes_max,
+            request_bytes_max=self.limits.request_bytes_max,
+            puts_max=self.limits.puts_max,
+            gather_bytes_max=self.limits.gather_bytes_max,
+            put_idle_seconds=self.limits.put_idle_seconds,
+            streams_max=self.limits.streams_max,
+            memory_bytes_max=self.limits.memory_bytes_max,
         )
 
     def sql_limits(self) -> SqlLimits:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import pyarrow as pa
 
@@ -24,6 +24,7 @@ from flightstore_proto.errors import (
     Poisoned,
     ReadOnly,
 )
+from flightstore_server.engine.counters import Writes
 from flightstore_server.engine.feed import Change, Feed
 from flightstore_server.engine.limits import Limits
 from flightstore_server.engine.state import Ack, State
@@ -98,6 +99,7 @@ class Committer:
 
     def __init__(self, log_writer: LogWriter, state: State, feed: Feed, limits: Limits) -> None:
         self.log = log_writer
+        self.writes = Writes()
         self._state = state
         self._feed = feed
         self._limits = limits
@@ -202,6 +204,8 @@ class Committer:
             for pending in group:
                 pending.fail(failed)
             return
+        self.writes.repeated += len(group) - len(fresh)
+        self._count(pending.message for pending in fresh)
         self._tell(group, fresh, acks)
         if fresh:
             self._feed.publish(Change(lsn + at, p.message, p.rows) for at, p in enumerate(fresh))
@@ -224,6 +228,7 @@ class Committer:
             except Exception as error:
                 log.exception(_NOT_APPLIED)
                 raise self._not_applied(error) from error
+            self._count(change.message for change in changes)
             self._feed.publish(changes)
 
     def _not_applied(self, error: Exception) -> InternalError:
@@ -237,6 +242,12 @@ class Committer:
     def _apply(self, lsn: int, fresh: list[Pending]) -> list[Ack]:
         with self._state.lock:
             return [self._state.apply(lsn + at, p.message, p.rows) for at, p in enumerate(fresh)]
+
+    def _count(self, messages: Iterable[pb.LogRecord]) -> None:
+        for message in messages:
+            if message.HasField("put"):
+                self.writes.puts += 1
+                self.writes.rows += message.put.received
 
     def _append(self, records: list[Record]) -> int:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from flightstore_proto.errors import BadRequest, did_you_mean, near, shown
@@ -52,27 +52,41 @@ class Consumers:
 
     def behind(self, lsn: int, names: Sequence[str]) -> list[Consumer]:
         """Those of `names` (empty: aggregates and triggers) that have not reached `lsn`."""
-        kinds = ("aggregates", "trigger")
-        asked = [c for c in self.all() if (c.name in names if names else c.kind in kinds)]
-        return [c for c in asked if c.lsn < lsn]
+        return _behind(self.all(), lsn, names)
 
-    def _check(self, names: Sequence[str]) -> None:
-        known = {consumer.name for consumer in self.all()}
-        for name in names:
-            if name not in known:
-                suggestions = near(name, known)
-                raise BadRequest(
-                    f"Nobody called {shown(name)} follows the log here.{did_you_mean(suggestions)}",
-                    suggestions=suggestions,
-                )
-
-    def wait(self, lsn: int, names: Sequence[str], seconds: float) -> list[Consumer]:
+    def wait(
+        self,
+        lsn: int,
+        names: Sequence[str],
+        seconds: float,
+        *,
+        among: Callable[[], list[Consumer]] | None = None,
+    ) -> list[Consumer]:
         """Wait until all of `names` have reached `lsn`; returns who has not when time is up.
 
-        Raises BadRequest if there is no consumer of one of the names.
+        No `names` are aggregates and triggers. `among` are the consumers there are for who asks.
+        Raises BadRequest if there is none of one of the names.
         """
-        self._check(names)
+        there = among or self.all
+        _check(there(), names)
         until = time.monotonic() + seconds
-        while (behind := self.behind(lsn, names)) and time.monotonic() < until:
+        while (behind := _behind(there(), lsn, names)) and time.monotonic() < until:
             time.sleep(_LOOK_SECONDS)
         return behind
+
+
+def _behind(consumers: list[Consumer], lsn: int, names: Sequence[str]) -> list[Consumer]:
+    kinds = ("aggregates", "trigger")
+    asked = [c for c in consumers if (c.name in names if names else c.kind in kinds)]
+    return [c for c in asked if c.lsn < lsn]
+
+
+def _check(consumers: list[Consumer], names: Sequence[str]) -> None:
+    known = {consumer.name for consumer in consumers}
+    for name in names:
+        if name not in known:
+            suggestions = near(name, known)
+            raise BadRequest(
+                f"Nobody called {shown(name)} follows the log here.{did_you_mean(suggestions)}",
+                suggestions=suggestions,
+            )

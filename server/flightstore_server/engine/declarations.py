@@ -15,6 +15,8 @@ from flightstore_proto.errors import RuleConflict, shown
 from flightstore_server.engine.aggregates import rules
 from flightstore_server.engine.aggregates.rules import Rule
 from flightstore_server.engine.commits import Committer, Pending
+from flightstore_server.engine.gone import gone_with
+from flightstore_server.engine.series import Series
 from flightstore_server.engine.state import State
 
 
@@ -35,7 +37,7 @@ class Declarations:
     def add(self, message: pb.Rule) -> pb.Rule:
         """Put a rule in force. Raises RuleConflict, or another BadRequest, saying why not."""
         rule = rules.parse(message)
-        self._log(rule, removed=False, check=lambda: self._state.rulebook.check_new(rule))
+        self._log(rule, removed=False, going=lambda: self._outgrown_by(rule))
         with self._state.lock:
             return self._described(rule)
 
@@ -69,11 +71,22 @@ class Declarations:
                 self.add(rule.message())
 
     def _remove(self, rule: Rule) -> None:
-        # Two who remove it at the same time: the second one is told that it is gone.
-        self._log(rule, removed=True, check=lambda: self._state.rulebook.find(rule.name))
+        self._log(rule, removed=True, going=lambda: self._kept_by(rule.name))
 
-    def _log(self, rule: Rule, *, removed: bool, check: Callable[[], object]) -> None:
+    def _outgrown_by(self, rule: Rule) -> Sequence[Series]:
+        self._state.rulebook.check_new(rule)
+        return self._state.rulebook.outgrown_by(rule)
+
+    def _kept_by(self, name: str) -> Sequence[Series]:
+        # Two who remove it at the same time: the second one is told that it is gone.
+        return self._state.rulebook.kept_by(self._state.rulebook.find(name))
+
+    def _log(self, rule: Rule, *, removed: bool, going: Callable[[], Sequence[Series]]) -> None:
         record = pb.LogRecord(rule=pb.LogRule(rule=rule.message(), removed=removed))
+
+        def check() -> None:  # only now are all series there that will go with this record
+            record.rule.gone.CopyFrom(gone_with(going()))
+
         # As with a delete: no flush or merge under way must store what a rule no longer keeps.
         with self._maintenance_lock:
             self._committer.submit(Pending(record, check=check)).result()

@@ -19,8 +19,9 @@ from flightstore_proto.schemas import IDENTITY_FIELDS
 from flightstore_proto.timerange import TS_MIN
 from flightstore_server.engine.aggregates.freshen import over_until
 from flightstore_server.engine.columns import projection
+from flightstore_server.engine.names import Names
 from flightstore_server.engine.newest_row import newest_row
-from flightstore_server.engine.queries import Query
+from flightstore_server.engine.queries import Query, Reader
 from flightstore_server.engine.series import Series, SeriesView
 from flightstore_server.engine.store import Store
 from flightstore_server.engine.wide_reads import empty
@@ -76,10 +77,6 @@ class _Known:
         self.place[at] = self.rows.num_rows + len(self.fresh)
         self.fresh.append(row)
 
-    def forget(self, at: int) -> None:
-        """Note that there is no row, or none that is known."""
-        self.place[at] = self.versions[at] = -1
-
     def settle(self) -> None:
         """Have in `rows` what the places speak of, in the order of the series."""
         present = self.place >= 0
@@ -101,8 +98,10 @@ class _Answer:
 class Newest:
     """Answers what the newest rows are. Safe to use from several threads."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, reader: Reader | None = None) -> None:
+        """`reader` says which series there are; None: all of them."""
         self._store = store
+        self._reader = reader or store.reader
         self._kept: OrderedDict[tuple[str, ...], _Answer] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -129,19 +128,28 @@ class Newest:
 
     def _answer(self, query: Query, kept: _Answer | None) -> _Answer:
         pin = self._store.maintenance.pins.take()
-        scope = self._scope(query, kept.scope if kept else None)
+        names = self._reader.names(query.snapshot)
+        scope = self._scope(query, names, kept.scope if kept else None)
         if kept is not None and kept.is_whole and kept.scope.lsn == scope.lsn:
             return kept
-        known = _carried(kept, scope)
         damaged = self._freshen(scope.derived)
-        self._look_again(scope, known, damaged)
+        with self._store.state.lock:  # all series as of one moment, those that came meanwhile too
+            # Of these nothing was freshened: the answer counts as that of the earlier moment.
+            scope = replace(self._scope(query, names, scope), lsn=scope.lsn)
+            known = _carried(kept, scope)
+            versions = np.array([_version(each) for each in scope.series])
+            changed = np.flatnonzero(known.versions != versions).tolist()
+            views = self._store.state.view(scope.series[at] for at in changed)
+        for at, view in zip(changed, views, strict=True):
+            known.versions[at] = versions[at]
+            self._look_again(known, at, view, damaged)
+        known.settle()
         del pin  # only now may retired files go
         table = _table(scope, known, bars=bool(query.timeframe))
         return _Answer(scope, known, Latest(table, scope.unknown | damaged), not damaged)
 
-    def _scope(self, query: Query, before: _Scope | None) -> _Scope:
+    def _scope(self, query: Query, names: Names, before: _Scope | None) -> _Scope:
         state = self._store.state
-        names = self._store.reader.names(query.snapshot)
         with state.lock:
             lsn, version = state.last_lsn, names.version
             schema = names.dataset(query.dataset).schema
@@ -165,27 +173,19 @@ class Newest:
                 damaged[str(each.instrument)] = error
         return damaged
 
-    def _look_again(self, scope: _Scope, known: _Known, damaged: Problems) -> None:
-        """Bring `known` up to date; series that cannot be read go to `damaged`."""
-        # Versions before views: what changes in between, the next question looks at once more.
-        versions = np.array([_version(each) for each in scope.series])
-        changed = np.flatnonzero(known.versions != versions).tolist()
-        views = self._store.state.view(scope.series[at] for at in changed)
-        for at, view in zip(changed, views, strict=True):
-            known.forget(at)
-            name = str(view.series.instrument)
-            if name in damaged:
-                continue
-            try:
-                row = newest_row(view, self._store.segments)
-                known.until[at] = TS_MIN if row is None else self._over_until(view, row)
-            except FlightstoreError as error:
-                damaged[name] = error
-                continue
-            known.versions[at] = versions[at]
-            if row is not None:
-                known.take(at, row)
-        known.settle()
+    def _look_again(self, known: _Known, at: int, view: SeriesView, damaged: Problems) -> None:
+        """Bring `known` up to date with `view`; a series that cannot be read goes to `damaged`."""
+        name = str(view.series.instrument)
+        known.place[at] = -1
+        try:
+            row = None if name in damaged else newest_row(view, self._store.segments)
+            known.until[at] = TS_MIN if row is None else self._over_until(view, row)
+        except FlightstoreError as error:
+            damaged[name], row = error, None
+        if row is not None:
+            known.take(at, row)
+        elif name in damaged:
+            known.versions[at] = -1
 
     def _over_until(self, view: SeriesView, row: pa.RecordBatch) -> int:
         """The time before which bars of `view`, whose last is `row`, are over."""

@@ -28,6 +28,7 @@ class Limits:
     cold_age_days: float = 0.0  # 0: segments are never compressed
     put_wait_seconds: float = 60.0
     remembered_puts: int = 100_000
+    series_max: int = 1_000_000
     group_bytes_max: int = 16 * MIB
     log_hold_bytes: int = 1024 * MIB  # log kept for consumers whose positions are stored
     feed_bytes_max: int = 32 * MIB

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from flightstore_server.engine import compaction, flush
 from flightstore_server.engine.aggregates.freshen import Aggregates
 from flightstore_server.engine.bulk import BulkWriter
 from flightstore_server.engine.commits import Committer
+from flightstore_server.engine.counters import Work
 from flightstore_server.engine.flush import Sealed
 from flightstore_server.engine.limits import Limits
 from flightstore_server.engine.pins import Pins
@@ -60,6 +62,7 @@ class Maintenance:
         self.aggregates = Aggregates(
             state, self.pins, BulkWriter(files, reservations, limits), self.lock
         )
+        self.flushes, self.compactions = Work(), Work()
         self._files = files
         self._catalog = catalog
         self._state = state
@@ -123,6 +126,7 @@ class Maintenance:
             return sealed.lsn
 
     def _write(self, sealed: Sealed) -> None:
+        started = time.perf_counter()
         flush.write(
             sealed,
             self._files,
@@ -132,6 +136,8 @@ class Maintenance:
         self._catalog.commit(flush.change_of(sealed, self._stored))
         flush.publish(sealed, self._state, self._stored)
         self.positions.write()
+        written = [segment for item in sealed.series for segment in item.written]
+        self.flushes.add(len(written), sum(s.size for s in written), time.perf_counter() - started)
 
     def compact(self, *, full: bool = False) -> Compacted:
         """Merge what is due, or everything that can be merged."""
@@ -198,6 +204,7 @@ class Maintenance:
             self._merge(series, merge, done)
 
     def _merge(self, series: Series, merge: compaction.Merge, done: Compacted) -> None:
+        started = time.perf_counter()
         written = compaction.write(
             series,
             merge,
@@ -211,9 +218,11 @@ class Maintenance:
         with self._state.lock:
             series.segments = _swapped(series.segments, old, written)
             self._stored[series.id] = _swapped(self._stored[series.id], old, written)
+        size = sum(segment.size for segment in written)
+        self.compactions.add(len(written), size, time.perf_counter() - started)
         done.merged += len(old)
         done.written += len(written)
-        done.bytes += sum(s.size for s in written)
+        done.bytes += size
 
     def _trim_log(self) -> None:
         """Drop log files whose records are in segments and old enough to be missed by nobody."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from flightstore_proto import instrument as instruments
 from flightstore_proto.errors import (
@@ -16,46 +16,69 @@ from flightstore_proto.errors import (
     shown,
 )
 from flightstore_proto.schemas import BUILT_IN
+from flightstore_server.access.grants import EVERYTHING, Scope
 from flightstore_server.engine.series import Dataset, Series
 
 SeriesKey = tuple[str, str, str]  # dataset, instrument, timeframe
-# What was deleted is remembered for those who follow the log, as far as that.
+# Of many wrong names, so many are told what might have been meant: the state is locked meanwhile.
+_SUGGESTED_FOR_MAX = 3
+# The words of so many deleted series are kept for those who follow the log and are behind.
 _REMOVED_MAX = 65_536
 
 
-@dataclass(frozen=True, slots=True)
-class Removed:
-    """What a series was called that is there no longer, the rule that kept it, and its bases."""
-
-    series: Series
-    rule: str
-    bases: tuple[int, ...]
-
-
 class Names:
-    """The series of a store, or of a snapshot of it. Guarded by the state lock."""
+    """The series of a store, or of a snapshot of it, as far as `scope` reaches.
 
-    def __init__(self) -> None:
+    Guarded by the state lock.
+    """
+
+    def __init__(self, scope: Scope = EVERYTHING) -> None:
+        self.scope = scope
         self.datasets: dict[str, Dataset] = {}
         self.by_id: dict[int, Series] = {}
-        self.removed: OrderedDict[int, Removed] = OrderedDict()
+        self.removed: OrderedDict[int, Series] = OrderedDict()
         self.version = 0  # how often a series came or went
         self._tables: dict[tuple[str, str], dict[str, Series]] = {}
+        self._parts: weakref.WeakValueDictionary[Scope, Names] = weakref.WeakValueDictionary()
+
+    def within(self, scope: Scope) -> Names:
+        """Those that `scope` reaches, now and whenever series come or go later."""
+        if scope.is_everything:
+            return self
+        part = self._parts.get(scope)
+        if part is None:
+            part = self._parts[scope] = Names(scope)
+            part.datasets = self.datasets
+            for (dataset, _), table in self._tables.items():
+                for name, series in table.items() if scope.has_dataset(dataset) else ():
+                    if scope.has(dataset, name):
+                        part.add(series)
+        return part
+
+    def _add_if_reached(self, series: Series) -> None:
+        if self.scope.has(series.dataset.name, str(series.instrument)):
+            self.add(series)
 
     def add(self, series: Series) -> None:
         self.by_id[series.id] = series
         self.version += 1
         key = (series.dataset.name, series.timeframe_text)
         self._tables.setdefault(key, {})[str(series.instrument)] = series
+        for part in self._parts.values():
+            part._add_if_reached(series)
 
     def remove(self, series: Series) -> None:
+        """Let go of `series`; its words stay known to those who follow the log."""
+        for part in self._parts.values():
+            if series.id in part.by_id:
+                part.remove(series)
         del self.by_id[series.id]
         self.version += 1
         key = (series.dataset.name, series.timeframe_text)
         del self._tables[key][str(series.instrument)]
         if not self._tables[key]:
             del self._tables[key]
-        self.removed[series.id] = _remembered(series)
+        self.removed[series.id] = _words_of(series)
         if len(self.removed) > _REMOVED_MAX:
             self.removed.popitem(last=False)
 
@@ -70,13 +93,18 @@ class Names:
     def get(self, dataset: str, instrument: str, timeframe: str) -> Series | None:
         return self._tables.get((dataset, timeframe), {}).get(instrument)
 
+    def dataset_names(self) -> list[str]:
+        """The datasets there are, built-in ones included."""
+        return [name for name in {*self.datasets, *BUILT_IN} if self.scope.has_dataset(name)]
+
     def dataset(self, name: str) -> Dataset:
         """The dataset called `name`. Raises UnknownDataset with near names."""
+        self.scope.check_dataset(name)
         found = self.datasets.get(name)
         if found is None and name in BUILT_IN:  # known, though nothing has been written to it yet
             return Dataset(0, name, BUILT_IN[name], key_has_id=name == "trades")
         if found is None:
-            suggestions = near(name, [*self.datasets, *BUILT_IN])
+            suggestions = near(name, self.dataset_names())
             raise UnknownDataset(
                 f"There is no dataset {shown(name)} here.{did_you_mean(suggestions)}",
                 suggestions=suggestions,
@@ -88,6 +116,7 @@ class Names:
         found = self.get(dataset, instrument, timeframe)
         if found is None:
             instruments.parse(instrument)
+            self.scope.check(dataset, instrument)
             raise self.unknown(dataset, instrument, timeframe)
         return found
 
@@ -104,12 +133,14 @@ class Names:
                 if exact is not None:
                     found[name] = exact
                 else:
-                    wrong[name] = self._why_unknown(dataset, name, timeframe)
+                    suggest = len(wrong) < _SUGGESTED_FOR_MAX
+                    wrong[name] = self._why_unknown(dataset, name, timeframe, suggest=suggest)
                 continue
             matched = _matching(table, name)
             found.update(matched)
             if not matched:
-                wrong[name] = self.unknown(dataset, name, timeframe)
+                suggest = len(wrong) < _SUGGESTED_FOR_MAX
+                wrong[name] = self.unknown(dataset, name, timeframe, suggest=suggest)
         return [found[name] for name in sorted(found)], wrong
 
     def select(self, dataset: str, names: Sequence[str], timeframe: str) -> Iterator[Series]:
@@ -124,11 +155,13 @@ class Names:
                 if not patterns or any(p.fullmatch(name) for p in patterns):
                     yield table[name]
 
-    def unknown(self, dataset: str, name: str, timeframe: str) -> UnknownInstrument:
+    def unknown(
+        self, dataset: str, name: str, timeframe: str, *, suggest: bool = True
+    ) -> UnknownInstrument:
         """The error for a name that stands for nothing, with what might have been meant."""
         what = " ".join(filter(None, [timeframe, dataset]))
         table = self._tables.get((dataset, timeframe), {})
-        suggestions = near(name, table)
+        suggestions = near(name, table) if suggest else []
         if suggestions:
             hint = did_you_mean(suggestions)
         else:
@@ -137,12 +170,15 @@ class Names:
             f"There are no {what} of {shown(name)} here.{hint}", suggestions=suggestions
         )
 
-    def _why_unknown(self, dataset: str, name: str, timeframe: str) -> FlightstoreError:
+    def _why_unknown(
+        self, dataset: str, name: str, timeframe: str, *, suggest: bool
+    ) -> FlightstoreError:
         try:
             instruments.parse(name)
+            self.scope.check(dataset, name)
         except FlightstoreError as error:
             return error
-        return self.unknown(dataset, name, timeframe)
+        return self.unknown(dataset, name, timeframe, suggest=suggest)
 
     def kept_elsewhere(self, dataset: str, name: str, timeframe: str) -> str:
         """A sentence that says as what else `name` is stored; empty if it is not."""
@@ -154,16 +190,9 @@ class Names:
         return f" It is kept as {' and '.join(kept[:5])}." if kept else ""
 
 
-def _remembered(series: Series) -> Removed:
-    """What is remembered of `series`: its words and where it came from, without its rows."""
-    words = Series(series.id, series.dataset, series.instrument, series.timeframe, series.free_grid)
-    bases: list[int] = []
-    derived = series.derived
-    rule = derived.rule.name if derived is not None else ""
-    while derived is not None:
-        bases.append(derived.base.id)
-        derived = derived.base.derived
-    return Removed(words, rule, tuple(bases))
+def _words_of(series: Series) -> Series:
+    """`series` without its rows."""
+    return Series(series.id, series.dataset, series.instrument, series.timeframe, series.free_grid)
 
 
 def _matching(table: dict[str, Series], name: str) -> dict[str, Series]:

@@ -53,3 +53,7 @@ class Pins:
 
     def count(self) -> int:
         return len(self._held)
+
+    def retired(self) -> int:
+        """How many files wait for readers to let go of them."""
+        return len(self._retired)

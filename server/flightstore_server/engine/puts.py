@@ -18,6 +18,7 @@ from flightstore_proto.errors import (
     BadTimeframe,
     CommitMismatch,
     InvalidRows,
+    Overloaded,
     SchemaMismatch,
 )
 from flightstore_proto.instrument import check_dataset
@@ -67,10 +68,13 @@ class PreparedPut:
 class Preparer:
     """Turns puts into log records; knows which names exist and which ids are free."""
 
-    def __init__(self, state: State, reservations: Reservations, bulk: BulkWriter) -> None:
+    def __init__(
+        self, state: State, reservations: Reservations, bulk: BulkWriter, *, series_max: int
+    ) -> None:
         self._state = state
         self._reservations = reservations
         self._bulk = bulk
+        self._series_max = series_max
 
     def check_schema(self, dataset: str, schema: pa.Schema) -> None:
         """Raise SchemaMismatch if no put of `schema` can go to `dataset`; reads no row."""
@@ -96,6 +100,7 @@ class Preparer:
         schema = whole.schema
         # Before anything is reserved: a refused put must not fix the columns of a new dataset.
         whole = self._checked(put, whole)
+        self._check_room_for_series(put)
         dataset, define = self._dataset(put.dataset, schema, _key_of(put), reserve=True)
         # Again, since another writer may have widened the dataset meanwhile.
         whole = conform(whole, dataset.schema)
@@ -162,6 +167,22 @@ class Preparer:
         run.define.instrument = said.instrument
         run.define.timeframe = said.timeframe
         run.define.free_grid = said.free_grid
+
+    def _check_room_for_series(self, put: Put) -> None:
+        names = self._state.names
+        there = len(names.by_id)
+        if there + len(put.series) <= self._series_max:  # the quick answer: all could be new
+            return
+        new = {
+            (said.instrument, said.timeframe)
+            for said in put.series
+            if names.get(put.dataset, said.instrument, said.timeframe) is None
+        }
+        if new and there + len(new) > self._series_max:
+            raise Overloaded(
+                f"The store has {there} series, and {self._series_max} are the most "
+                "(limits.series_max); delete some, or raise the limit."
+            )
 
     def _checked(self, put: Put, whole: pa.RecordBatch) -> pa.RecordBatch:
         """`whole` with the columns of its dataset.

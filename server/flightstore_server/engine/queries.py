@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -12,6 +14,7 @@ from flightstore_proto.errors import (
     BadRequest,
     FlightstoreError,
 )
+from flightstore_server.access.grants import EVERYTHING, Scope
 from flightstore_server.engine.aggregates.freshen import Aggregates
 from flightstore_server.engine.columns import projected, projection
 from flightstore_server.engine.gaps import require_complete
@@ -27,6 +30,8 @@ from flightstore_server.engine.runs import Piece
 from flightstore_server.engine.series import Dataset, SeriesView
 from flightstore_server.engine.state import State
 from flightstore_server.storage.segment.store import SegmentStore
+
+_SNAPSHOTS_KEPT = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +154,10 @@ class Selection:
 
 
 class Reader:
-    """Answers queries from the present, or from a snapshot."""
+    """Answers queries from the present, or from a snapshot, as far as its scope reaches.
+
+    Whoever reads for a caller reads with within(): every name is looked up through names().
+    """
 
     def __init__(
         self,
@@ -158,16 +166,35 @@ class Reader:
         snapshot_names: Callable[[str], Names],
         aggregates: Aggregates,
         clock: Callable[[], int],
+        scope: Scope = EVERYTHING,
     ) -> None:
+        self.scope = scope
         self._state = state
         self._aggregates = aggregates
         self._pins = pins
         self._snapshot_names = snapshot_names
         self._clock = clock
+        # Of a part of the names, so that it need not be searched for each time.
+        self._present: Names | None = None
+        self._pinned: deque[Names] = deque(maxlen=_SNAPSHOTS_KEPT)
+
+    def within(self, scope: Scope) -> Reader:
+        """A reader for which only the series are there that `scope` reaches."""
+        words = (self._state, self._pins, self._snapshot_names, self._aggregates, self._clock)
+        reader = Reader(*words, scope)
+        reader._present = reader.names("")
+        return reader
 
     def names(self, snapshot: str) -> Names:
         """The series there are now, or in the snapshot of that name."""
-        return self._snapshot_names(snapshot) if snapshot else self._state.names
+        every = self._snapshot_names(snapshot) if snapshot else self._state.names
+        if self.scope.is_everything:
+            return every
+        with self._state.lock:
+            part = every.within(self.scope)
+        if snapshot and part not in self._pinned:
+            self._pinned.append(part)
+        return part
 
     def select(self, query: Query) -> Selection:
         """The series that `query` names. Raises a BadRequest if none of them can be served."""
@@ -207,6 +234,18 @@ class Reader:
             start, end = start and low, end and high
             view = view.base
         require_complete(view, self._state.segments, start, end, now_ns=self._clock())
+
+    def fitting(
+        self, dataset: str, names: Sequence[str], timeframe: str, snapshot: str
+    ) -> list[SeriesView]:
+        """Every series that fits these words, by name; an empty one fits everything."""
+        every = self.names(snapshot)
+        with self._state.lock:
+            fitting = list(every.select(dataset, names, timeframe))
+        for series in fitting:
+            with suppress(FlightstoreError):  # whoever reads the series is told what is wrong
+                self._aggregates.freshen(series)
+        return self._state.view(fitting)
 
     def view(self, dataset: str, instrument: str, timeframe: str, snapshot: str) -> SeriesView:
         """One series as of now, or as the snapshot has it. Raises UnknownInstrument."""

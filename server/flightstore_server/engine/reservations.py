@@ -12,7 +12,7 @@ import threading
 import pyarrow as pa
 
 from flightstore_proto.errors import BadRequest, SchemaMismatch
-from flightstore_proto.schemas import BUILT_IN, check_flat, describe
+from flightstore_proto.schemas import BUILT_IN, COLUMNS_MAX, check_flat, describe
 from flightstore_server.engine.series import Dataset
 
 SeriesKey = tuple[int, str, str]
@@ -127,6 +127,11 @@ def _widened(dataset: Dataset, schema: pa.Schema) -> pa.Schema:
     for field in dataset.schema:
         if not field.nullable and schema.get_field_index(field.name) < 0:
             raise SchemaMismatch(f"Dataset {dataset.name!r} needs the column {field.name!r}.")
+    if len(dataset.schema) + len(added) > COLUMNS_MAX:
+        raise SchemaMismatch(
+            f"Dataset {dataset.name!r} has {len(dataset.schema)} columns and would get "
+            f"{len(added)} more, and {COLUMNS_MAX} are the most; write them to another dataset."
+        )
     return pa.schema([*dataset.schema, *added]) if added else dataset.schema
 
 

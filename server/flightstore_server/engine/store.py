@@ -22,8 +22,10 @@ from flightstore_proto.errors import DataDirError, Overloaded
 from flightstore_server.engine.bulk import BulkWriter
 from flightstore_server.engine.commits import Committer, Pending
 from flightstore_server.engine.consumers import Consumers
+from flightstore_server.engine.counters import Served
 from flightstore_server.engine.declarations import Declarations
 from flightstore_server.engine.feed import Change, Feed
+from flightstore_server.engine.gone import gone_with
 from flightstore_server.engine.limits import Limits
 from flightstore_server.engine.maintenance import Compacted, Maintenance
 from flightstore_server.engine.puts import Preparer, Put
@@ -54,6 +56,7 @@ from flightstore_server.storage.segment.store import SegmentStore
 
 if TYPE_CHECKING:
     from flightstore_server.engine.replication.replica import Replica
+    from flightstore_server.engine.scrubbing.scrub import Scrub
 
 log = logging.getLogger(__name__)
 UPKEEP_INTERVAL_SECONDS = 0.1
@@ -102,8 +105,10 @@ class Store:
         self.limits = limits
         self.clock = clock
         self.opened_at = time.monotonic()
+        self.served = Served()
         self.origin = copied_from(files)
         self.replica: Replica | None = None  # set while the server follows a primary
+        self.scrub: Scrub | None = None  # set while its segments are checked in the background
         for folder in (layout.LOG_DIR, layout.TMP_DIR, layout.SEGMENTS_DIR):
             files.make_dir(folder)
         self.catalog = Catalog(files.root / layout.CATALOG, may_create=not _holds_data(files))
@@ -141,7 +146,8 @@ class Store:
         self.rules = Declarations(self.state, self.committer, self.maintenance.lock)
         self.consumers = Consumers()
         self.consumers.register(self.aggregates)
-        self._preparer = Preparer(self.state, reservations, BulkWriter(files, reservations, limits))
+        bulk = BulkWriter(files, reservations, limits)
+        self._preparer = Preparer(self.state, reservations, bulk, series_max=limits.series_max)
         self.snapshots = Snapshots(self.catalog, self.state, self.maintenance, clock)
         pins, names = self.maintenance.pins, self.snapshots.names
         self.reader = Reader(self.state, pins, names, self.aggregates, clock)
@@ -198,6 +204,8 @@ class Store:
             delete.series = view.series.id if view.series.derived is None else 0
             name = pb.Series(dataset=dataset, instrument=instrument, timeframe=timeframe)
             delete.name.CopyFrom(name)
+            if delete.whole_series:
+                delete.gone.CopyFrom(gone_with([view.series]))
             if start is not None:
                 delete.range.start = start
             if end is not None:

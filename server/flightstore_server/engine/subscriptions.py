@@ -245,6 +245,10 @@ class Subscriptions:
             self._open.add(made)
         return made
 
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._open)
+
     def leave(self, subscription: Subscription) -> None:
         self._open.discard(subscription)
 

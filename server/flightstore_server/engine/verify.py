@@ -119,6 +119,12 @@ def _verify(subject: _Subject, progress: Progress) -> Iterator[Progress]:
     yield progress
 
 
+def named_segments(store: Store) -> list[tuple[Segment, Dataset]]:
+    """Every segment that some version of an open store's catalog, or its log, names."""
+    subject = _Subject(store.files, store.catalog, store.state, store.maintenance.lock)
+    return _named(subject, Progress())
+
+
 def _named(subject: _Subject, progress: Progress) -> list[tuple[Segment, Dataset]]:
     """Every segment that some version of the catalog, or a record not yet in it, names."""
     with subject.turn, subject.state.lock:

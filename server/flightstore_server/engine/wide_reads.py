@@ -80,4 +80,4 @@ def batch_rows_max(schema: pa.Schema) -> int:
 
 def empty(schema: pa.Schema) -> pa.RecordBatch:
     """A batch of `schema` without rows."""
-    return pa.RecordBatch.from_arrays([pa.array([], f.type) for f in schema], schema=schema)
+    return pa.RecordBatch.from_arrays([pa.nulls(0, f.type) for f in schema], schema=schema)

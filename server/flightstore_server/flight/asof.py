@@ -7,15 +7,15 @@ import pyarrow.flight as fl
 from flightstore_proto import flightstore_pb2 as pb
 from flightstore_proto.errors import BadRequest
 from flightstore_server.engine.asof import SUFFIX, AsOf, Joined
-from flightstore_server.engine.store import Store
+from flightstore_server.flight.callers import Caller
 from flightstore_server.flight.reads import stream_of
 from flightstore_server.flight.requests import query_of
 
 
-def asof_stream(store: Store, request: pb.AsOfRequest) -> fl.FlightDataStream:
+def asof_stream(caller: Caller, request: pb.AsOfRequest) -> fl.FlightDataStream:
     """The rows of the left side, each with the columns of the right side."""
     wanted = asof_of(request)
-    joined = Joined(store.reader, wanted)
+    joined = Joined(caller.reader, wanted)
     return stream_of(joined, wanted.left, request.left.identity)
 
 

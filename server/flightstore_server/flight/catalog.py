@@ -3,45 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 
 import pyarrow as pa
 import pyarrow.flight as fl
 
 from flightstore_proto import flightstore_pb2 as pb
-from flightstore_proto.errors import FlightstoreError
 from flightstore_proto.schemas import CATALOG
 from flightstore_server.engine.gaps import absent_bars
 from flightstore_server.engine.reads import bounds, count_rows
 from flightstore_server.engine.series import SeriesView
-from flightstore_server.engine.store import Store
+from flightstore_server.flight.callers import Caller
+from flightstore_server.flight.calls import table_stream
+from flightstore_server.storage.segment.store import SegmentStore
 
 _EVERYTHING = (-(2**63), 2**63)
 
 
-def catalog_stream(store: Store, request: pb.CatalogRequest) -> fl.FlightDataStream:
+def catalog_stream(caller: Caller, request: pb.CatalogRequest) -> fl.FlightDataStream:
     """One row per series that fits `request`."""
-    pin = store.maintenance.pins.take()
-    rows = [_row(store, view) for view in _views(store, request)]
+    pin = caller.pin()
+    rows = [_row(caller.segments, view) for view in _views(caller, request)]
     table = pa.Table.from_pylist(rows, schema=CATALOG)
     del pin  # only now may retired files go: counting overlapping rows opens segments
-    return fl.RecordBatchStream(table)
+    return table_stream(table)
 
 
-def _views(store: Store, request: pb.CatalogRequest) -> list[SeriesView]:
-    names = store.reader.names(request.snapshot)
-    with store.state.lock:
-        fitting = list(names.select(request.dataset, list(request.instruments), request.timeframe))
-    for series in fitting:
-        with suppress(FlightstoreError):  # whoever reads the series is told what is wrong
-            store.aggregates.freshen(series)
-    return store.state.view(fitting)
+def _views(caller: Caller, request: pb.CatalogRequest) -> list[SeriesView]:
+    names = list(request.instruments)
+    return caller.reader.fitting(request.dataset, names, request.timeframe, request.snapshot)
 
 
-def _row(store: Store, view: SeriesView) -> dict[str, object]:
+def _row(segments: SegmentStore, view: SeriesView) -> dict[str, object]:
     series = view.series
-    span = bounds(view, store.segments)
-    rows = count_rows(view, store.segments, *_EVERYTHING)
+    span = bounds(view, segments)
+    rows = count_rows(view, segments, *_EVERYTHING)
     return {
         "dataset": series.dataset.name,
         "exchange": series.instrument.exchange,
@@ -58,14 +53,14 @@ def _row(store: Store, view: SeriesView) -> dict[str, object]:
     }
 
 
-def flight_infos(store: Store, pattern: str) -> Iterator[fl.FlightInfo]:
+def flight_infos(caller: Caller, pattern: str) -> Iterator[fl.FlightInfo]:
     """One FlightInfo per series whose instrument matches `pattern` (empty: all)."""
     request = pb.CatalogRequest(instruments=[pattern] if pattern else [])
-    for view in _views(store, request):
-        yield _info(store, view)
+    for view in _views(caller, request):
+        yield _info(caller.segments, view)
 
 
-def _info(store: Store, view: SeriesView) -> fl.FlightInfo:
+def _info(segments: SegmentStore, view: SeriesView) -> fl.FlightInfo:
     series = view.series
     read = pb.ReadRequest(
         dataset=series.dataset.name,
@@ -75,7 +70,7 @@ def _info(store: Store, view: SeriesView) -> fl.FlightInfo:
     return info_of(
         view.schema,
         read,
-        count_rows(view, store.segments, *_EVERYTHING),
+        count_rows(view, segments, *_EVERYTHING),
         sum(segment.size for segment in view.segments),
     )
 

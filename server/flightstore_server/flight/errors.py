@@ -17,9 +17,11 @@ from flightstore_proto.errors import (
     DeadlineExceeded,
     FlightstoreError,
     InternalError,
+    Overloaded,
     Unauthorized,
     Unavailable,
 )
+from flightstore_server.flight import calls
 
 log = logging.getLogger(__name__)
 P = ParamSpec("P")
@@ -50,6 +52,11 @@ def to_flight(error: Exception) -> fl.FlightError | Status:
     """`error` as a FlightError. A defect is logged with its traceback and told without it."""
     if isinstance(error, fl.FlightError | Status):
         return error
+    if isinstance(error, MemoryError):
+        error = Overloaded(
+            "The server has no memory left for this; ask for less at a time, send smaller batches, "
+            "or try again later."
+        )
     if not isinstance(error, FlightstoreError):
         log.error("a handler failed", exc_info=error)
         error = InternalError(
@@ -75,6 +82,8 @@ def translating(
         try:
             return handler(*args, **kwargs)
         except Exception as error:  # noqa: BLE001  (whatever it is, it must not leave as it is)
+            if not isinstance(error, fl.FlightError | Status):  # or it was counted before
+                calls.failed(error)
             raise translate(error) from None
 
     return call
@@ -82,7 +91,18 @@ def translating(
 
 def guarded_stream(items: Iterator[T]) -> Iterator[T]:
     """`items`, of which only FlightErrors leave."""
+    return translated_stream(items, to_flight)
+
+
+def translated_stream(
+    items: Iterator[T], translate: Callable[[Exception], Exception]
+) -> Iterator[T]:
+    """`items` of the call that is handled now, whose errors leave as `translate` has them."""
+    return _translated(calls.observed(items), translate)
+
+
+def _translated(items: Iterator[T], translate: Callable[[Exception], Exception]) -> Iterator[T]:
     try:
         yield from items
     except Exception as error:  # noqa: BLE001  (as above)
-        raise to_flight(error) from None
+        raise translate(error) from None

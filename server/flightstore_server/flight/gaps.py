@@ -10,22 +10,23 @@ from flightstore_proto.reasons import REASONS
 from flightstore_proto.schemas import BATCH_ROWS_MAX, GAPS
 from flightstore_proto.timerange import TS_MAX
 from flightstore_server.engine.gaps import Gaps, gaps
-from flightstore_server.engine.store import Store
+from flightstore_server.flight.callers import Caller
+from flightstore_server.flight.calls import table_stream
 from flightstore_server.flight.requests import range_of
 
 
-def gaps_stream(store: Store, request: pb.GapsRequest) -> fl.FlightDataStream:
+def gaps_stream(caller: Caller, request: pb.GapsRequest) -> fl.FlightDataStream:
     """One row per gap of the series that `request` names."""
     series = request.series
     start, end = range_of(request.range)
-    pin = store.maintenance.pins.take()
-    view = store.reader.view(series.dataset, series.instrument, series.timeframe, request.snapshot)
+    pin = caller.pin()
+    view = caller.reader.view(series.dataset, series.instrument, series.timeframe, request.snapshot)
     found = gaps(
-        view, store.segments, start, end, now_ns=store.clock(), confirmed=request.confirmed
+        view, caller.segments, start, end, now_ns=caller.clock(), confirmed=request.confirmed
     )
     del pin  # only now may retired files go
     batches = _table(found).to_batches(max_chunksize=BATCH_ROWS_MAX)
-    return fl.RecordBatchStream(pa.Table.from_batches(batches, GAPS))
+    return table_stream(pa.Table.from_batches(batches, GAPS))
 
 
 def _table(found: Gaps) -> pa.Table:

@@ -9,6 +9,7 @@ from flightstore_proto import timeframe as timeframes
 from flightstore_proto.schemas import SERIES_KEY
 from flightstore_server.engine.latest import Newest
 from flightstore_server.engine.queries import Query
+from flightstore_server.flight.calls import table_stream
 from flightstore_server.flight.errors import detail_of
 
 
@@ -28,4 +29,4 @@ def latest_stream(newest: Newest, request: pb.LatestRequest) -> fl.FlightDataStr
     for name, error in found.problems.items():
         said.problems.add(instrument=name, error=detail_of(error))
     metadata = {SERIES_KEY: said.SerializeToString()}
-    return fl.RecordBatchStream(found.table.replace_schema_metadata(metadata))
+    return table_stream(found.table.replace_schema_metadata(metadata))

@@ -14,16 +14,20 @@ import signal
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NoReturn
 
-import pyarrow as pa
-
-from flightstore_proto.errors import ConfigError
+from flightstore_server.access.certificates import CertificateFiles
+from flightstore_server.access.gate import Gate
 from flightstore_server.engine.store import Store
-from flightstore_server.flight.service import Service
+from flightstore_server.flight.backend import Backend
+from flightstore_server.flight.guard import Guard
+from flightstore_server.flight.limits import EdgeLimits
+from flightstore_server.flight.listener import Listener
 from flightstore_server.sql.limits import SqlLimits
 
 log = logging.getLogger(__name__)
+_REFRESH_SECONDS = 1.0
 
 
 def bind(
@@ -31,24 +35,21 @@ def bind(
     host: str,
     port: int,
     *,
-    replication_token: str = "",
+    gate: Gate | None = None,
     sql: SqlLimits | None = None,
-) -> Service:
-    """Serve `store` on `host`:`port` (0: a free one). Raises ConfigError if it is not possible."""
-    shown = f"[{host}]" if ":" in host else host
-    try:
-        location = f"grpc://{shown}:{port}"
-        return Service(store, location, replication_token=replication_token, sql=sql)
-    except (OSError, pa.ArrowException) as error:
-        raise ConfigError(
-            f"Cannot listen on {shown}:{port}: the port is in use or the address is not this "
-            "machine's; stop the other process, or choose another with --host or --port "
-            "(--port 0 takes a free one)."
-        ) from error
+    edge: EdgeLimits | None = None,
+    certificates: CertificateFiles | None = None,
+) -> Listener:
+    """Serve `store` on `host`:`port` (0: a free one). Raises ConfigError if it is not possible.
+
+    `gate` says who is let in; without one, those whom the store's directory has tokens for.
+    """
+    backend = Backend(store, gate or Gate(store.files), sql or SqlLimits(), edge or EdgeLimits())
+    return Listener(backend, host, port, certificates)
 
 
 def run_until_signal(
-    service: Service,
+    listener: Listener,
     store: Store,
     *,
     shutdown_seconds: float,
@@ -57,19 +58,20 @@ def run_until_signal(
 ) -> NoReturn:
     """Call `ready`, serve until SIGTERM or SIGINT, close everything, and end the process.
 
-    `stop` ends what else uses the store, before that is closed.
+    `stop` ends what else uses the store, before that is closed. Meanwhile memory is watched;
+    certificates and tokens are looked after, now and then, and where there are certificates at
+    SIGHUP.
     """
     signalled, wakeup = socket.socketpair()
     wakeup.setblocking(False)
     signal.set_wakeup_fd(wakeup.fileno())
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, *([signal.SIGHUP] if listener.is_tls else [])):
         signal.signal(number, lambda *_: None)
+    Guard(listener.admission, listener.port).start()
     ready()
-    # The interpreter itself writes here, on whichever thread the signal lands. An Event that a
-    # handler sets could lock itself out: its lock may be held by the very thread it interrupts.
-    signalled.recv(1)
+    _refresh_until_stopped(listener, signalled)
     log.info("stopping")
-    closing = threading.Thread(target=service.shutdown, name="shutdown", daemon=True)
+    closing = threading.Thread(target=listener.shutdown, name="shutdown", daemon=True)
     closing.start()
     stop()
     closing.join(shutdown_seconds)
@@ -80,3 +82,14 @@ def run_until_signal(
     # Threads inside Flight cannot be told to end, neither stuck ones here nor others when the
     # interpreter takes itself apart; and nothing is left to lose.
     os._exit(0)
+
+
+def _refresh_until_stopped(listener: Listener, signalled: socket.socket) -> None:
+    # The interpreter itself writes here, on whichever thread the signal lands. An Event that a
+    # handler sets could lock itself out: its lock may be held by the very thread it interrupts.
+    signalled.settimeout(_REFRESH_SECONDS)
+    number = signal.SIGHUP
+    while number == signal.SIGHUP:
+        listener.refresh()
+        with suppress(TimeoutError):
+            number = signal.Signals(signalled.recv(1)[0])

@@ -13,6 +13,7 @@ from flightstore_server.engine.local.parts import FilePart
 from flightstore_server.engine.local.reads import LocalRows, local_rows
 from flightstore_server.engine.queries import Query, Selection
 from flightstore_server.engine.wide_reads import batch_rows_max
+from flightstore_server.flight.calls import table_stream
 from flightstore_server.storage.files import Place, boot_id
 from flightstore_server.storage.segment.segment import Segment
 
@@ -37,7 +38,7 @@ def local_stream(found: LocalRows, selection: Selection, schema: pa.Schema) -> f
     rows = [part.select(names) for part in found.elsewhere()]
     table = pa.Table.from_batches(list(_joined(rows)), selection.schema)
     metadata = {**schema.metadata, LOCAL_KEY: message.SerializeToString()}
-    return fl.RecordBatchStream(table.replace_schema_metadata(metadata))
+    return table_stream(table.replace_schema_metadata(metadata))
 
 
 def places(selection: Selection, query: Query, request: pb.ReadRequest) -> bytes:

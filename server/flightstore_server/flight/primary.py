@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -17,7 +17,7 @@ from flightstore_proto.errors import (
     Unavailable,
 )
 from flightstore_server.engine.replication.primary import Copy, Piece, Shipment
-from flightstore_server.flight.replication import AUTHORIZATION
+from flightstore_server.flight.authentication import AUTHORIZATION
 from flightstore_server.storage.log.group import StoredRecord
 
 T = TypeVar("T")
@@ -35,14 +35,15 @@ _CHANNEL = [
 class FlightPrimary:
     """The server at `uri`, asked with `token`. Used by one thread, but for cancel()."""
 
-    def __init__(self, uri: str, token: str) -> None:
+    def __init__(self, uri: str, token: str, tls: Mapping[str, bytes] | None = None) -> None:
+        """`tls` has the certificates for grpc+tls://, in Flight's words."""
         self.uri = uri
         headers = [(AUTHORIZATION.encode(), f"Bearer {token}".encode())] if token else []
         self._options = fl.FlightCallOptions(headers=headers)
         self._following: Any = None
         self._cancelled = False
         try:
-            self._client = fl.FlightClient(uri, generic_options=_CHANNEL)
+            self._client = fl.FlightClient(uri, generic_options=_CHANNEL, **(tls or {}))
         except pa.ArrowException as error:
             raise ConfigError(
                 f"{uri} is no address to follow ({error}); write it like grpc://10.0.0.1:8815."

@@ -15,9 +15,9 @@ import pyarrow.flight as fl
 
 from flightstore_proto import flightstore_pb2 as pb
 from flightstore_proto.errors import BadRequest, FlightstoreError, Overloaded
-from flightstore_proto.schemas import plain
 from flightstore_server.engine.commits import Pending
-from flightstore_server.engine.store import Store
+from flightstore_server.flight.callers import Caller
+from flightstore_server.flight.incoming import Incoming
 from flightstore_server.flight.requests import parse, put_of
 
 # Rows of one stream that may wait for the disk; a faster writer is slowed down by its socket.
@@ -96,10 +96,7 @@ class _Acknowledger:
 
 
 def receive_puts(
-    store: Store,
-    command: bytes,
-    reader: fl.MetadataRecordBatchReader,
-    writer: fl.FlightMetadataWriter,
+    caller: Caller, command: bytes, incoming: Incoming, writer: fl.FlightMetadataWriter
 ) -> None:
     """Serve one DoPut stream to its end."""
     request = parse(pb.WriteRequest, command, "descriptor")
@@ -108,38 +105,42 @@ def receive_puts(
             f"The client speaks version {request.protocol} of the put protocol and this server "
             "version 1; use a client of the server's version."
         )
+    schema = incoming.schema()
     # Before the first batch is read: with a hostile schema Arrow's reader itself is not safe.
-    store.check_schema(request.dataset, plain(reader.schema))
+    caller.check_schema(request.dataset, schema)
     acknowledger = _Acknowledger(writer)
     try:
-        _receive(store, request.dataset, reader, acknowledger)
+        _receive(caller, request.dataset, schema, incoming, acknowledger)
     finally:
+        incoming.gathered.drop()
         acknowledger.finish()
 
 
 def _receive(
-    store: Store,
+    caller: Caller,
     dataset: str,
-    reader: fl.MetadataRecordBatchReader,
+    schema: pa.Schema,
+    incoming: Incoming,
     acknowledger: _Acknowledger,
 ) -> None:
-    batches: list[pa.RecordBatch] = []
+    gathered = incoming.gathered
     size = 0
     while acknowledger.error is None:
-        try:
-            chunk = reader.read_chunk()
-        except StopIteration:
+        chunk = incoming.chunk()
+        if chunk is None:
             return
         if chunk.data is not None:
-            batches.append(chunk.data)
             size += chunk.data.nbytes
-            _check_size(size, store.limits.put_bytes_max)
+            _check_size(size, caller.limits.put_bytes_max)
+            gathered.add(chunk.data)
         if chunk.app_metadata is not None:
             # A commit may come without rows: it then only says what is covered.
-            rows = batches or [pa.RecordBatch.from_pylist([], plain(reader.schema))]
-            put = put_of(dataset, rows, chunk.app_metadata.to_pybytes())
-            acknowledger.add(store.put(put))
-            batches, size = [], 0
+            rows = gathered.committed() or [pa.RecordBatch.from_pylist([], schema)]
+            acknowledger.add(caller.put(put_of(dataset, rows, chunk.app_metadata.to_pybytes())))
+            gathered.drop()
+            size = 0
+            del rows
+        del chunk  # the next one may take for ever, and nothing is held meanwhile
 
 
 def _check_size(size: int, limit: int) -> None:

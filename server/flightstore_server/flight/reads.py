@@ -10,8 +10,9 @@ import pyarrow.flight as fl
 from flightstore_proto import flightstore_pb2 as pb
 from flightstore_proto.schemas import BATCH_ROWS_MAX, IDENTITY_FIELDS, SERIES_KEY
 from flightstore_server.engine.queries import Query
-from flightstore_server.engine.store import Store
 from flightstore_server.engine.wide_reads import Selected, Shared, shared_batches
+from flightstore_server.flight.callers import Caller
+from flightstore_server.flight.calls import table_stream
 from flightstore_server.flight.errors import detail_of, guarded_stream
 from flightstore_server.flight.local import found_locally, local_stream
 from flightstore_server.flight.requests import query_of
@@ -21,10 +22,10 @@ _PADDING_LARGE = pa.py_buffer(bytes(5))
 _PADDING_SMALL = pa.py_buffer(bytes(6))
 
 
-def read_stream(store: Store, request: pb.ReadRequest) -> fl.FlightDataStream:
+def read_stream(caller: Caller, request: pb.ReadRequest) -> fl.FlightDataStream:
     """The rows that `request` asks for."""
     query = query_of(request)
-    selection = store.reader.select(query)
+    selection = caller.reader.select(query)
     found = found_locally(selection, query, request)
     if found is not None:
         selection.problems.update(found.problems)
@@ -68,7 +69,7 @@ def _single(selection: Selected, *, few: bool) -> fl.FlightDataStream:
     if few:  # without a generator Arrow need not come back to Python for each batch
         batches = list(selection.rows(selection.views[0]))
         rows = pa.Table.from_batches(batches, selection.schema)
-        return fl.RecordBatchStream(rows.replace_schema_metadata(schema.metadata))
+        return table_stream(rows.replace_schema_metadata(schema.metadata))
     # Not a RecordBatchStream over these rows: an error in the middle would reach the client as a
     # Python traceback. Per batch of 64 Ki rows the difference in speed cannot be measured.
     return fl.GeneratorStream(schema, guarded_stream(_aligned(selection.rows(selection.views[0]))))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hmac
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 
 import pyarrow as pa
 import pyarrow.flight as fl
@@ -13,45 +12,29 @@ from flightstore_proto.errors import Unauthorized
 from flightstore_server.engine.replication.primary import Piece, Shipment
 from flightstore_server.engine.replication.source import Source
 from flightstore_server.engine.store import Store
+from flightstore_server.flight.callers import Caller
 from flightstore_server.flight.errors import guarded_stream
 
-AUTHORIZATION = "authorization"
 PIECES = pa.schema([("file", pa.utf8()), ("offset", pa.int64()), ("data", pa.large_binary())])
 RECORDS = pa.schema([("lsn", pa.uint64()), ("header", pa.binary()), ("body", pa.large_binary())])
 Request = pb.CopyRequest | pb.ReplicateRequest | pb.SegmentRequest
 Tagged = tuple[pa.RecordBatch, pa.Buffer]
 
 
-class _Credentials(fl.ServerMiddleware):  # type: ignore[misc]
-    """What one call says of who makes it."""
-
-    def __init__(self, value: str) -> None:
-        self.value = value
-
-
-class Authorization(fl.ServerMiddlewareFactory):  # type: ignore[misc]
-    """Keeps each call's authorization header, which Flight shows to nobody else."""
-
-    def start_call(
-        self, info: fl.CallInfo, headers: Mapping[str, Sequence[str]]
-    ) -> _Credentials | None:
-        values = headers.get(AUTHORIZATION)
-        return _Credentials(values[0]) if values else None
-
-
 class Replication:
     """Serves replicas of one store. Without a token nobody may be one."""
 
-    def __init__(self, store: Store, token: str) -> None:
+    def __init__(self, store: Store) -> None:
         self._source = Source(store)
-        self._expected = f"Bearer {token}".encode() if token else b""
 
-    def stream(self, context: fl.ServerCallContext, request: Request) -> fl.FlightDataStream:
-        """What `request` asks for. Raises Unauthorized without the token."""
-        self._check(context)
+    def stream(
+        self, caller: Caller, context: fl.ServerCallContext, request: Request
+    ) -> fl.FlightDataStream:
+        """What `request` asks for. Raises Unauthorized for who may not have all there is."""
+        _check(caller)
         if isinstance(request, pb.ReplicateRequest):
             shipments = self._source.follow(request.after_lsn, f"replica {context.peer()}")
-            return fl.GeneratorStream(RECORDS, guarded_stream(_records(shipments)))
+            return fl.GeneratorStream(RECORDS, guarded_stream(_records(shipments, caller)))
         if isinstance(request, pb.SegmentRequest):
             pieces = self._source.segment(request.file)
             return fl.GeneratorStream(PIECES, guarded_stream(map(_piece, pieces)))
@@ -59,22 +42,19 @@ class Replication:
         header = pb.CopyHeader(lsn=copy.lsn, files=copy.files, bytes=copy.bytes)
         return fl.GeneratorStream(PIECES, guarded_stream(_copied(header, copy.pieces)))
 
-    def _check(self, context: fl.ServerCallContext) -> None:
-        if not self._expected:
-            raise Unauthorized(
-                "This server has no replicas; give it and them the same token in [replication] of "
-                "their configuration, or as FLIGHTSTORE_REPLICATION_TOKEN."
-            )
-        given = context.get_middleware(AUTHORIZATION)
-        if given is None or not hmac.compare_digest(given.value.encode(), self._expected):
-            raise Unauthorized(
-                "The replication token is missing or not this server's; give the replica the same "
-                "token in [replication] of its configuration, or as FLIGHTSTORE_REPLICATION_TOKEN."
-            )
+
+def _check(caller: Caller) -> None:
+    if not caller.access.replicates:
+        raise Unauthorized(
+            "The replication token is missing or not this server's; give server and replica the "
+            "same token in [replication] of their configuration, or as "
+            "FLIGHTSTORE_REPLICATION_TOKEN, or the replica a token of the role admin."
+        )
 
 
-def _records(shipments: Iterator[Shipment]) -> Iterator[Tagged]:
+def _records(shipments: Iterator[Shipment], caller: Caller) -> Iterator[Tagged]:
     for shipment in shipments:
+        caller.check()
         records = shipment.records
         columns = [
             pa.array([record.lsn for record in records], pa.uint64()),

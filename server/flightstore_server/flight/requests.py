@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from typing import TypeVar
 
 from google.protobuf.message import DecodeError, Message
@@ -18,20 +19,20 @@ from flightstore_server.engine.subscriptions import Request as Subscribe
 from flightstore_server.engine.updates import Delivered, Selector
 
 M = TypeVar("M", bound=Message)
-Request = (
+Read = (
     pb.ReadRequest
     | pb.CatalogRequest
     | pb.GapsRequest
     | pb.LatestRequest
     | pb.AsOfRequest
-    | pb.CopyRequest
-    | pb.ReplicateRequest
-    | pb.SegmentRequest
     | pb.SqlRequest
     | pb.StretchesRequest
-    | pb.SubscribeRequest
     | pb.WindowsRequest
 )
+Request = Read | pb.CopyRequest | pb.ReplicateRequest | pb.SegmentRequest | pb.SubscribeRequest
+
+# Series that one request may name: each becomes several objects.
+NAMES_MAX = 65_536
 
 _FILLS = {
     pb.ReadRequest.FILL_NONE: None,
@@ -57,12 +58,27 @@ def ticket_of(data: bytes) -> Request:
     if kind is None:
         raise BadRequest("The ticket holds no request that this server knows.")
     request: Request = getattr(ticket, kind)
+    _check_names(getattr(request, "instruments", ()))
     return request
+
+
+def _check_names(names: Sized) -> None:
+    if len(names) > NAMES_MAX:
+        raise BadRequest(
+            f"The request names {len(names)} instruments, and {NAMES_MAX} are the most at a time; "
+            "use patterns such as binance:*, or ask in parts."
+        )
+
+
+def kind_of(request: Request) -> str:
+    """What a request is called in counters and logs: read, catalog, subscribe, ..."""
+    return type(request).__name__.removesuffix("Request").lower()
 
 
 def query_of(request: pb.ReadRequest) -> Query:
     """A ReadRequest as the engine takes it."""
     start, end = range_of(request.range)
+    _check_names(request.instruments)
     if request.timeframe:
         timeframes.parse(request.timeframe)
     return Query(
@@ -150,6 +166,11 @@ def put_of(dataset: str, batches: list, data: bytes) -> Put:  # type: ignore[typ
     commit = parse(pb.PutCommit, data, "commit")
     if not commit.series:
         raise BadRequest("The commit names no series.")
+    if len(commit.series) > NAMES_MAX:
+        raise BadRequest(
+            f"The commit names {len(commit.series)} series, and {NAMES_MAX} are the most; send "
+            "them with several puts."
+        )
     received = sum(batch.num_rows for batch in batches)
     if commit.rows != received:
         raise CommitMismatch(

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.flight as fl
 
 from flightstore_proto import flightstore_pb2 as pb
+from flightstore_server.flight.calls import table_stream
 from flightstore_server.flight.errors import guarded_stream
 from flightstore_server.flight.parameters import row_of
 from flightstore_server.sql.engine import SqlEngine
@@ -20,7 +21,7 @@ def sql_stream(
     parameters = row_of(request.parameters)
     if request.explain:
         plan = engine.explain(request.query, parameters, snapshot=request.snapshot)
-        return fl.RecordBatchStream(pa.table([[plan]], schema=_PLAN))
+        return table_stream(pa.table([[plan]], schema=_PLAN))
     answer = engine.run(
         request.query,
         parameters,

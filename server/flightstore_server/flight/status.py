@@ -19,7 +19,13 @@ from flightstore_proto.errors import (
     UnknownInstrument,
     UnknownSnapshot,
 )
-from flightstore_server.flight.errors import Status, detail_of, to_flight, translating
+from flightstore_server.flight.errors import (
+    Status,
+    detail_of,
+    to_flight,
+    translated_stream,
+    translating,
+)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -86,7 +92,4 @@ def _without_traceback(error: Exception) -> Exception:
 
 def coded_stream(items: Iterator[T]) -> Iterator[T]:
     """`items`, whose errors have codes."""
-    try:
-        yield from items
-    except Exception as error:  # noqa: BLE001  (whatever it is, it must not leave as it is)
-        raise to_status(error) from None
+    return translated_stream(items, to_status)

@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.flight as fl
 
 from flightstore_proto import flightstore_pb2 as pb
-from flightstore_server.engine.subscriptions import Message, Subscription, Subscriptions
+from flightstore_server.engine.subscriptions import Message, Subscription
+from flightstore_server.flight.callers import Caller
 from flightstore_server.flight.errors import guarded_stream
 from flightstore_server.flight.requests import subscription_of
 
@@ -16,20 +17,27 @@ Sent = tuple[pa.RecordBatch, pa.Buffer]
 
 
 def live_stream(
-    subscriptions: Subscriptions, request: pb.SubscribeRequest, context: fl.ServerCallContext
+    caller: Caller, request: pb.SubscribeRequest, context: fl.ServerCallContext
 ) -> fl.FlightDataStream:
-    """Everything that `request` asks for, until its client is gone or the server stops."""
-    subscription = subscriptions.open(subscription_of(request))
-    batches = _batches(subscription, context)
+    """Everything that `request` asks for, until its client or its token is gone, or the server."""
+    subscription = caller.subscribe(subscription_of(request))
+    batches = _batches(subscription, caller, context)
     return fl.GeneratorStream(subscription.schema, guarded_stream(batches))
 
 
-def _batches(subscription: Subscription, context: fl.ServerCallContext) -> Iterator[Sent]:
+def _batches(
+    subscription: Subscription, caller: Caller, context: fl.ServerCallContext
+) -> Iterator[Sent]:
+    def is_gone() -> bool:
+        caller.check()
+        return bool(context.is_cancelled())
+
     ordinals = Ordinals()
     empty = pa.RecordBatch.from_arrays(
         [pa.array([], field.type) for field in subscription.schema], schema=subscription.schema
     )
-    for message in subscription.messages(context.is_cancelled):
+    for message in subscription.messages(is_gone):
+        caller.check()
         rows = empty if message.piece is None else message.piece.rows
         yield rows, pa.py_buffer(ordinals.described(message).SerializeToString())
 

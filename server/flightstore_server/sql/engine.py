@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from flightstore_proto.errors import Unavailable
-from flightstore_proto.schemas import BUILT_IN
+from flightstore_server.engine.queries import Reader
 from flightstore_server.engine.store import Store
 from flightstore_server.sql.answers import Answer, Prepared
 from flightstore_server.sql.limits import SqlLimits
@@ -36,21 +37,35 @@ class SqlEngine:
 
     def __init__(self, store: Store, limits: SqlLimits) -> None:
         self._store = store
+        self._reader = store.reader
+        self._whole = self
         self._limits = limits
         self._lock = threading.Lock()
         self._queries: Queries | None = None
         self._closed = False
 
+    def within(self, reader: Reader) -> SqlEngine:
+        """The same engine, for which only the series are there that `reader` knows."""
+        part = copy(self)
+        part._reader = reader
+        return part
+
+    @property
+    def limits(self) -> SqlLimits:
+        """What SQL may cost."""
+        return self._limits
+
     @property
     def running(self) -> int:
         """How many queries are under way: begun, and neither answered in full nor given up."""
-        return 0 if self._queries is None else self._queries.running
+        queries = self._whole._queries
+        return 0 if queries is None else queries.running
 
     def tables(self, snapshot: str = "") -> list[TableInfo]:
         """The datasets by name, with their columns as SQL shows them."""
-        names = self._store.reader.names(snapshot)
+        names = self._reader.names(snapshot)
         with self._store.state.lock:
-            datasets = {name: names.dataset(name).schema for name in {*names.datasets, *BUILT_IN}}
+            datasets = {name: names.dataset(name).schema for name in names.dataset_names()}
         return [table_of(name, datasets[name]) for name in sorted(datasets)]
 
     def prepare(self, query: str, snapshot: str = "") -> Prepared:
@@ -87,7 +102,7 @@ class SqlEngine:
         return self._opened().explain(asked, self._named(snapshot))
 
     def close(self) -> None:
-        """End what is running; later queries raise Unavailable."""
+        """End what is running; later queries raise Unavailable. Never of a part."""
         with self._lock:
             self._closed = True
             if self._queries is not None:
@@ -108,17 +123,18 @@ class SqlEngine:
 
         most = self._limits.seconds_max
         seconds = min(timeout_seconds, most) if timeout_seconds > 0 else most
-        return Asked(query, parameters, snapshot, seconds, cancelled)
+        return Asked(query, parameters, self._reader, snapshot, seconds, cancelled)
 
     def _opened(self) -> Queries:
         from flightstore_server.sql.queries import Queries
 
-        with self._lock:
-            if self._closed:
+        whole = self._whole
+        with whole._lock:
+            if whole._closed:
                 raise Unavailable("The server is stopping.")
-            if self._queries is None:
-                self._queries = Queries(self._store, self._limits, self._spill())
-            return self._queries
+            if whole._queries is None:
+                whole._queries = Queries(self._store, self._limits, self._spill())
+            return whole._queries
 
     def _spill(self) -> Path:
         """The folder for what does not fit into memory, without what a crash has left in it."""

@@ -15,4 +15,5 @@ class SqlLimits:
     spill_bytes_max: int = 8192 * MIB
     seconds_max: float = 120.0
     queries_max: int = 8
+    result_bytes_max: int = 4096 * MIB  # of one answer
     threads: int = 0  # 0: as many as the machine has cores

@@ -19,6 +19,7 @@ import duckdb
 import pyarrow as pa
 
 from flightstore_proto.errors import FlightstoreError, Overloaded
+from flightstore_server.engine.queries import Reader
 from flightstore_server.engine.store import Store
 from flightstore_server.sql.answers import Answer, Prepared
 from flightstore_server.sql.database import Databases
@@ -52,6 +53,7 @@ class Asked:
 
     query: str
     parameters: pa.RecordBatch | None
+    reader: Reader
     snapshot: str
     seconds: float
     cancelled: Callable[[], bool]
@@ -98,7 +100,7 @@ class Queries:
         except BaseException:
             running.close()
             raise
-        return Answer(schema, Batches(running, reader, schema))
+        return Answer(schema, Batches(running, reader, schema, self._limits.result_bytes_max))
 
     def close(self) -> None:
         """End what is running, and give back all memory."""
@@ -167,7 +169,7 @@ class Queries:
         values = values_of(statement, asked.parameters)
         scans = self._scans(planner, statement, values, tables)
         copies = Copies(self._limits.memory_bytes_max)
-        sources = Sources(self._store, asked.snapshot, planner, copies, running.check)
+        sources = Sources(self._store, asked.reader, asked.snapshot, planner, copies, running.check)
         cursor = running.cursor(self._databases.answering)
         for name, rows in sources.tables(statement.datasets, scans).items():
             self._register(cursor, tables[name], rows, sources)
@@ -212,9 +214,11 @@ def _remember(known: dict[K, V], key: K, value: V) -> None:
 class Batches:
     """The batches of an answer. Closed when it is let go of, even if none was ever fetched."""
 
-    def __init__(self, running: Running, reader: pa.RecordBatchReader, schema: pa.Schema) -> None:
+    def __init__(
+        self, running: Running, reader: pa.RecordBatchReader, schema: pa.Schema, bytes_max: int
+    ) -> None:
         self._running = running
-        self._pieces = _pieces(running, reader, schema)
+        self._pieces = _pieces(running, reader, schema, bytes_max)
 
     def __iter__(self) -> Batches:
         return self
@@ -232,12 +236,20 @@ class Batches:
 
 
 def _pieces(
-    running: Running, reader: pa.RecordBatchReader, schema: pa.Schema
+    running: Running, reader: pa.RecordBatchReader, schema: pa.Schema, bytes_max: int
 ) -> Generator[pa.RecordBatch, None, None]:
+    size = 0
     try:
         while (batch := running.work(lambda: _next(reader))) is not None:
             if batch.num_rows:
-                yield from small_enough(plain_rows(batch, schema))
+                rows = plain_rows(batch, schema)
+                size += rows.nbytes
+                if size > bytes_max:
+                    raise Overloaded(
+                        f"The answer has more than {bytes_max} bytes (result_bytes_max in [sql]); "
+                        "aggregate, select fewer columns, or read rows with db.read or db.scan."
+                    )
+                yield from small_enough(rows)
     finally:
         running.close()
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import duckdb
 import pyarrow as pa
 
 from flightstore_server.engine.names import Names
+from flightstore_server.engine.queries import Reader
 from flightstore_server.engine.series import Series
 from flightstore_server.engine.store import Store
 from flightstore_server.sql.plans import Scan
@@ -16,6 +17,8 @@ from flightstore_server.sql.rows import Copies, Part, first_rows_of, identities_
 from flightstore_server.sql.tables import IDENTITY
 
 _SERIES = "series"
+# A query looks again for its series until none comes or goes while it does; so often at most.
+_LOOKS_MAX = 10
 
 
 class Sources:
@@ -24,6 +27,7 @@ class Sources:
     def __init__(
         self,
         store: Store,
+        reader: Reader,
         snapshot: str,
         cursor: duckdb.DuckDBPyConnection,
         copies: Copies,
@@ -34,22 +38,30 @@ class Sources:
         self._copies = copies
         self._alive = alive
         self._pin = store.maintenance.pins.take()  # before the snapshot is looked up
-        self._names: Names = store.reader.names(snapshot)
+        self._names: Names = reader.names(snapshot)
 
     def tables(self, datasets: Sequence[str], scans: Sequence[Scan]) -> dict[str, pa.Table]:
         """For each of `datasets` the rows that `scans` can need, all as of one moment."""
         by_dataset = {name: [s for s in scans if s.table == name] for name in datasets}
-        spans = {name: self._spans(name, of_it) for name, of_it in by_dataset.items()}
-        for wanted in spans.values():
+        for _ in range(_LOOKS_MAX):
+            version = self._names.version
+            spans = {name: self._spans(name, of_it) for name, of_it in by_dataset.items()}
+            self._freshen(spans.values())
+            with self._store.state.lock:
+                parts = {
+                    name: [(series.view(), span) for series, span in wanted.items()]
+                    for name, wanted in spans.items()
+                }
+                if self._names.version == version:
+                    break
+            # Series came or went meanwhile: with their rows others may have changed.
+        return {name: self._rows(name, parts[name], by_dataset[name]) for name in datasets}
+
+    def _freshen(self, spans: Iterable[dict[Series, Span]]) -> None:
+        for wanted in spans:
             for series, (low, high) in wanted.items():
                 self._alive()
                 self._store.aggregates.freshen(series, low, high + 1)
-        with self._store.state.lock:
-            parts = {
-                name: [(series.view(), span) for series, span in wanted.items()]
-                for name, wanted in spans.items()
-            }
-        return {name: self._rows(name, parts[name], by_dataset[name]) for name in datasets}
 
     def schema(self, dataset: str) -> pa.Schema:
         """The columns that `dataset` has in the store."""

@@ -73,13 +73,23 @@ _COLUMNS = {
 }
 # SQLite's own messages may quote the damaged bytes, which are then not UTF-8.
 _DAMAGE = (sqlite3.DatabaseError, UnicodeDecodeError)
+# What SQLite says where the disk is full, read-only or failing, whatever the file is like.
+_UNWRITABLE = frozenset(
+    {
+        *(sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY),
+        *(sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_TRUNCATE, sqlite3.SQLITE_IOERR_FSYNC),
+        *(sqlite3.SQLITE_IOERR_DIR_FSYNC, sqlite3.SQLITE_IOERR_DELETE),
+        *(sqlite3.SQLITE_IOERR_SHMOPEN, sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_SHMMAP),
+    }
+)
 _SUM_OF_SCHEMA = "sqlite_master"
 
 
 def open_catalog(path: Path, *, may_create: bool) -> sqlite3.Connection:
     """A connection to the catalog at `path`, in autocommit: transactions are begun by hand.
 
-    Raises DataDirError if it is damaged, of another format, or missing and not to be created.
+    Raises DataDirError if it is damaged, of another format, or missing and not to be created,
+    OSError if the disk cannot be written.
     """
     mode = "rwc" if may_create else "rw"
     db: sqlite3.Connection | None = None
@@ -94,10 +104,18 @@ def open_catalog(path: Path, *, may_create: bool) -> sqlite3.Connection:
     except BaseException as error:
         if db is not None:
             db.close()
+        if isinstance(error, sqlite3.Error) and _is_of_the_disk(error, path, may_create=may_create):
+            raise _unwritable(error) from error
         if isinstance(error, _DAMAGE):
             raise damaged(path, error) from error
         raise
     return db
+
+
+def _is_of_the_disk(error: sqlite3.Error, path: Path, *, may_create: bool) -> bool:
+    """Whether `error` says nothing about the file, which a repair would therefore not mend."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK)  # errors of the module have none
+    return code in _UNWRITABLE and (may_create or path.exists())
 
 
 def _prepare(db: sqlite3.Connection, path: Path, *, may_create: bool) -> None:

@@ -32,6 +32,7 @@ import pyarrow as pa
 
 from flightstore_proto.errors import DataDirError
 from flightstore_server.storage import layout
+from flightstore_server.storage.descriptors import RESERVE
 
 # Linux takes at most IOV_MAX pieces in one writev.
 _PIECES_MAX = 1024
@@ -63,10 +64,12 @@ class Files(Protocol):
 
     def make_dir(self, name: str) -> None: ...
     def create(self, name: str) -> AppendFile: ...
+    def create_private(self, name: str) -> AppendFile: ...
     def open_append(self, name: str) -> AppendFile: ...
     def publish(self, temporary: str, name: str) -> None: ...
     def set_aside(self, name: str, to: str) -> None: ...
     def link(self, name: str, destination: Path) -> None: ...
+    def copy(self, name: str, destination: Path) -> None: ...
     def remove(self, name: str) -> None: ...
     def truncate(self, name: str, size: int) -> None: ...
     def sync_dir(self, name: str) -> None: ...
@@ -77,8 +80,10 @@ class Files(Protocol):
     def size(self, name: str) -> int: ...
     def read(self, name: str) -> bytes: ...
     def read_at(self, name: str, offset: int, size: int) -> bytes: ...
+    def read_from_disk(self, name: str, offset: int, size: int) -> bytes: ...
     def map(self, name: str) -> pa.Buffer: ...
     def place(self, name: str) -> Place | None: ...
+    def identity(self, name: str) -> object: ...
     def lock(self, name: str) -> None: ...
     def unlock(self) -> None: ...
 
@@ -86,8 +91,8 @@ class Files(Protocol):
 class DiskFile:
     """An AppendFile on the real disk."""
 
-    def __init__(self, path: Path, flags: int) -> None:
-        self._fd = os.open(path, flags | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o640)
+    def __init__(self, path: Path, flags: int, mode: int = 0o640) -> None:
+        self._fd = _open(path, flags | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, mode)
         self.size = os.fstat(self._fd).st_size
 
     def write(self, pieces: Sequence[pa.Buffer | bytes | memoryview]) -> None:
@@ -104,7 +109,9 @@ class DiskFile:
         os.fdatasync(self._fd)
 
     def close(self) -> None:
-        os.close(self._fd)
+        # Whoever writes afterwards by mistake must not meet another file under the same number.
+        fd, self._fd = self._fd, -1
+        _close(fd)
 
 
 def _after(pieces: list[memoryview], written: int) -> list[memoryview]:
@@ -146,6 +153,12 @@ class Disk:
         path.unlink(missing_ok=True)
         return DiskFile(path, os.O_CREAT | os.O_EXCL)
 
+    def create_private(self, name: str) -> DiskFile:
+        """As create(), for what only the owner of the server's process may read."""
+        path = self.root / name
+        path.unlink(missing_ok=True)
+        return DiskFile(path, os.O_CREAT | os.O_EXCL, 0o600)
+
     def open_append(self, name: str) -> DiskFile:
         return DiskFile(self.root / name, 0)
 
@@ -168,22 +181,29 @@ class Disk:
         except OSError as error:
             if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK):
                 raise
-            shutil.copyfile(self.root / name, destination)
-            fd = os.open(destination, os.O_RDONLY)
+            self.copy(name, destination)
+
+    def copy(self, name: str, destination: Path) -> None:
+        """The bytes of the file `name` also under `destination`, synced; its folder is not."""
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(self.root / name, destination)
+        fd = _open(destination, os.O_RDONLY)
+        try:
             os.fsync(fd)
-            os.close(fd)
+        finally:
+            _close(fd)
 
     def remove(self, name: str) -> None:
         (self.root / name).unlink(missing_ok=True)
 
     def truncate(self, name: str, size: int) -> None:
         """Cut the log's torn tail, durably. Never for a file that may be mapped."""
-        fd = os.open(self.root / name, os.O_WRONLY | os.O_CLOEXEC)
+        fd = _open(self.root / name, os.O_WRONLY | os.O_CLOEXEC)
         try:
             os.ftruncate(fd, size)
             os.fsync(fd)
         finally:
-            os.close(fd)
+            _close(fd)
 
     def sync_dir(self, name: str) -> None:
         _sync_dir(self.root / name)
@@ -194,18 +214,18 @@ class Disk:
         A killed process may leave bytes that were never synced. After a failed sync the kernel even
         keeps showing bytes that the disk never got; dropping them from its cache ends that.
         """
-        fd = os.open(self.root / name, os.O_RDONLY | os.O_CLOEXEC)
+        fd = _open(self.root / name, os.O_RDONLY | os.O_CLOEXEC)
         try:
             os.fsync(fd)
             os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
         finally:
-            os.close(fd)
+            _close(fd)
 
     def exists(self, name: str) -> bool:
         return (self.root / name).exists()
 
     def list_dir(self, name: str) -> list[str]:
-        return sorted(os.listdir(self.root / name))
+        return sorted(RESERVE.opened(os.listdir, self.root / name))
 
     def walk(self, name: str) -> Iterator[str]:
         """Every file below `name`, as names relative to the data directory."""
@@ -217,20 +237,36 @@ class Disk:
         return (self.root / name).stat().st_size
 
     def read(self, name: str) -> bytes:
-        return (self.root / name).read_bytes()
+        return RESERVE.opened((self.root / name).read_bytes)
 
     def read_at(self, name: str, offset: int, size: int) -> bytes:
         """Up to `size` bytes of the file from `offset` on; fewer where it ends."""
-        fd = os.open(self._prefix + name, os.O_RDONLY | os.O_CLOEXEC)
+        fd = _open(self._prefix + name, os.O_RDONLY | os.O_CLOEXEC)
         try:
             return os.pread(fd, size, offset)
         finally:
-            os.close(fd)
+            _close(fd)
+
+    def read_from_disk(self, name: str, offset: int, size: int) -> bytes:
+        """As read_at(), past the page cache and without filling it.
+
+        What a process has mapped stays in the cache, and is then what is read.
+        """
+        fd = _open(self._prefix + name, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.posix_fadvise(fd, offset, size, os.POSIX_FADV_DONTNEED)
+            data = os.pread(fd, size, offset)
+            os.posix_fadvise(fd, offset, size, os.POSIX_FADV_DONTNEED)
+            return data
+        finally:
+            _close(fd)
 
     def map(self, name: str) -> pa.Buffer:
         # The buffer keeps the mapping alive and no descriptor: descriptors are few, maps are many.
-        with pa.memory_map(self._prefix + name, "r") as mapped:
-            return mapped.read_buffer()
+        with RESERVE.opened(pa.memory_map, self._prefix + name, "r") as mapped:
+            buffer = mapped.read_buffer()
+        RESERVE.refill()
+        return buffer
 
     def place(self, name: str) -> Place:
         """Where the file is; None from a disk that no other process can see."""
@@ -238,14 +274,22 @@ class Disk:
         found = os.stat(path)
         return Place(path, found.st_dev, found.st_ino)
 
+    def identity(self, name: str) -> object:
+        """Something that is another one once the file was replaced; None without a file."""
+        try:
+            found = os.stat(self._prefix + name)
+        except FileNotFoundError:
+            return None
+        return found.st_ino, found.st_size, found.st_mtime_ns
+
     def lock(self, name: str) -> None:
         """Take the directory for this process. Raises DataDirError if another server has it."""
-        fd = os.open(self.root / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        fd = _open(self.root / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             holder = os.pread(fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
-            os.close(fd)
+            _close(fd)
             raise DataDirError(
                 f"{self.root} is in use by another flightstore server (process {holder}); "
                 "stop it or choose another --data-dir."
@@ -256,16 +300,25 @@ class Disk:
 
     def unlock(self) -> None:
         if self._lock_fd is not None:
-            os.close(self._lock_fd)
+            _close(self._lock_fd)
             self._lock_fd = None
 
 
+def _open(path: Path | str, flags: int, mode: int = 0o777) -> int:
+    return RESERVE.opened(os.open, path, flags, mode)
+
+
+def _close(fd: int) -> None:
+    os.close(fd)
+    RESERVE.refill()
+
+
 def _sync_dir(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    fd = _open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
     finally:
-        os.close(fd)
+        _close(fd)
 
 
 def open_root(path: Path) -> Disk:
@@ -304,6 +357,11 @@ def new_root(path: Path) -> Disk:
     return Disk(path.resolve())
 
 
+def is_empty(path: Path) -> bool:
+    """Whether there is nothing at `path`, or only an empty directory."""
+    return not path.exists() or (path.is_dir() and not any(path.iterdir()))
+
+
 def rename_root(old: Path, new: Path) -> None:
     """Give a finished directory its final name, durably."""
     old.rename(new)
@@ -315,12 +373,10 @@ def remove_root(path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)
 
 
-def resident_bytes() -> int:
-    """This process's resident memory without mapped files: what a memory limit speaks of."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("RssAnon:"):
-            return int(line.split()[1]) * 1024
-    return 0
+def disk_space(path: Path) -> tuple[int, int]:
+    """Bytes that an ordinary user may still write where `path` is, and how many there are."""
+    found = os.statvfs(path)
+    return found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
 
 
 @cache

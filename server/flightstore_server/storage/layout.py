@@ -3,6 +3,8 @@
     LOCK                                    held while a server runs
     catalog.sqlite                          which series and segments exist
     replica.json                            of a replica: whose it is, until it is promoted
+    tokens.json, tokens.lock                who may do what, and held while that is changed
+    scrub.json                              how far the background check of segments has come
     log/<first LSN>.log                     the write-ahead log
     tmp/<segment id>.arrow                  segments being written
     tmp/<segment id>.fetched                segments that a replica is fetching
@@ -30,6 +32,11 @@ DAMAGED_DIR = "damaged"
 SALVAGED_LOG = f"{TMP_DIR}/salvaged.log"
 REPLICA = "replica.json"
 REPLICA_UNFINISHED = f"{TMP_DIR}/{REPLICA}"
+TOKENS = "tokens.json"
+TOKENS_LOCK = "tokens.lock"
+TOKENS_UNFINISHED = f"{TMP_DIR}/{TOKENS}"
+SCRUB = "scrub.json"
+SCRUB_UNFINISHED = f"{TMP_DIR}/{SCRUB}"
 CATALOG_COPY = f"{TMP_DIR}/{CATALOG}"
 # SQLite's own companions of the catalog.
 CATALOG_FILES = (CATALOG, CATALOG + "-wal", CATALOG + "-shm")

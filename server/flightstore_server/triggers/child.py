@@ -60,7 +60,7 @@ class Child:
 
     def make(self, run: str, options: Mapping[str, object]) -> None:
         """Have it make the trigger. Raises Failed."""
-        level = logging.getLogger().getEffectiveLevel()
+        level = log.getEffectiveLevel()
         self._ask({"run": run, "options": options, "log_level": level}, b"")
 
     def deal_with(self, batch: TriggerBatch) -> None:

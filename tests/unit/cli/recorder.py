@@ -35,7 +35,7 @@ class Recorder:
     connected: tuple[str, str | None] | None = None
     writes: list[tuple[str, pa.Table, dict[str, Any]]] = field(default_factory=list)
 
-    def connect(self, uri: str, token: str | None = None) -> Self:
+    def connect(self, uri: str, token: str | None = None, tls: object = None) -> Self:
         self.connected = (uri, token)
         return self
 

@@ -183,3 +183,17 @@ def test_numbers_that_json_does_not_have_are_written_as_protobuf_does():
     table = pa.table({"x": [1.5, float("nan"), float("inf"), float("-inf"), None]})
     values = [row["x"] for row in plain_rows(table)]
     assert values == [1.5, "NaN", "Infinity", "-Infinity", None]
+
+
+def test_health_prints_what_the_server_says(cli, db):
+    db.answers["health"] = pb.Health(ready=True, version="1.2", read_only=True, reason="a replica")
+    done = cli("health")
+    assert done.code == 0
+    assert "a replica" in done.out
+    assert json.loads(cli("health", "--json").out)["read_only"] is True
+
+
+@pytest.mark.parametrize(("read_only", "code"), [(True, 1), (False, 0)])
+def test_health_fails_on_demand_where_no_writes_are_taken(cli, db, read_only, code):
+    db.answers["health"] = pb.Health(ready=True, read_only=read_only)
+    assert cli("health", "--writable").code == code

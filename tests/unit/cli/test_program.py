@@ -37,7 +37,7 @@ def test_no_arguments_show_the_help(cli):
 
 def test_every_command_has_an_example_in_its_help(cli, entry_points):
     ours = {point.name for point in entry_points if point.value.startswith("flightstore.cli.")}
-    assert len(ours) == 17
+    assert len(ours) == 18
     for name in ours - {"snapshot", "rules"}:
         result = cli(name, "--help")
         assert result.code == 0, name

@@ -11,6 +11,8 @@ from tests.support.rows import MINUTE, NOON_2024, bars_of, candles
 from tests.support.stores import BTC, SMALL, put, stepped
 
 from flightstore_proto import flightstore_pb2 as pb
+from flightstore_proto.errors import Lagged
+from flightstore_server.engine.commits import Pending
 from flightstore_server.engine.store import Store
 from flightstore_server.engine.updates import Selector, Update, UpdateFollower
 
@@ -165,16 +167,46 @@ def test_bars_of_a_new_rule_come_from_the_first_row_on(store: Store) -> None:
 
 
 @pytest.mark.parametrize("selector", [MINUTES, FIVES], ids=["written", "derived"])
-def test_a_delete_of_a_series_that_nobody_remembers_is_told_by_its_name(
-    store: Store, selector: Selector
+@pytest.mark.parametrize("going", ["its base", "its base and then its rule", "its rule"])
+def test_what_went_before_a_restart_is_told_to_those_who_come_after_it(
+    tmp_path: Path, selector: Selector, going: str
 ) -> None:
+    # What a removed rule had kept, and what was derived from a deleted series once the rule was
+    # gone, too, was known in memory only: whoever came back after a flush and a restart kept it.
+    store = stepped(tmp_path, KEPT)
     store.rules.add(pb.Rule(name="fives", on="candles/*/1m", to=["5m"]))
     _put(store, 1)
     position = store.state.last_lsn
-    store.delete("candles", BTC, "1m", None, None)
-    store.state.names.removed.clear()  # as after a flush and a restart
+    if "base" in going:
+        store.delete("candles", BTC, "1m", None, None)
+    if "rule" in going:
+        store.rules.remove("fives")
+    store.flush()
+    store.close()
+    store = stepped(tmp_path, KEPT)
     update = UpdateFollower(store, selector, position).take()
+    store.close()
+    told = [] if update is None else [(str(s), low, high) for s, low, high in update.deletes]
+    stays = selector is MINUTES and going == "its rule"
+    assert told == ([] if stays else [(f"candles {BTC} {selector.timeframe}", None, None)])
+
+
+def test_bars_that_a_changed_rule_keeps_no_longer_are_deleted(store: Store) -> None:
+    # A rule of the configuration that was changed there: its old bars stayed with subscribers.
+    store.rules.configure([pb.Rule(name="bars", on="candles/*/1m", to=["5m", "1h"])])
+    _put(store, 1)
+    follower = UpdateFollower(store, FIVES)
+    store.rules.configure([pb.Rule(name="bars", on="candles/*/1m", to=["1h"])])
+    update = follower.take()
     assert update is not None
-    assert [(str(s), low, high) for s, low, high in update.deletes] == [
-        (f"candles {BTC} {selector.timeframe}", None, None)
-    ]
+    assert [str(s) for s, _, _ in update.deletes] == [f"candles {BTC} 5m"]
+
+
+def test_a_record_of_version_0_1_does_not_say_what_went_and_that_is_told(store: Store) -> None:
+    _put(store, 1)
+    follower = UpdateFollower(store, FIVES)
+    delete = pb.LogDelete(series=store.reader.view("candles", BTC, "1m", "").series.id)
+    delete.whole_series = True
+    store.committer.submit(Pending(pb.LogRecord(delete=delete))).result()
+    with pytest.raises(Lagged, match=r"version 0\.1"):
+        follower.take()

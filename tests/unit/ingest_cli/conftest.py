@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -13,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from tests.support.launcher import COMMANDS, FLIGHTSTORE, Launched
 from tests.support.serving import Serving
 
 from flightstore.cli import main
@@ -94,20 +93,15 @@ def cli(capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
 
 
 @pytest.fixture
-def process(store: Serving) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+def process(store: Serving) -> Iterator[Callable[..., Launched]]:
     """Start `flightstore ingest ARGUMENTS...` as a process, which does not outlive the test."""
-    started: list[subprocess.Popen[str]] = []
+    with ExitStack() as stack:
 
-    def start(*arguments: object) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "flightstore", "ingest", *map(str, arguments)]
-        pipe = subprocess.PIPE
-        child = subprocess.Popen(
-            command, stdout=pipe, stderr=pipe, text=True, env={**os.environ, "COLUMNS": "200"}
-        )
-        started.append(child)
-        return child
+        def start(*arguments: object) -> Launched:
+            environment = {**os.environ, "COLUMNS": "200"}
+            command = ["ingest", *map(str, arguments)]
+            child = COMMANDS.start(FLIGHTSTORE, command, environment=environment)
+            stack.callback(child.close)
+            return child
 
-    yield start
-    for child in started:
-        child.kill()
-        child.communicate()
+        yield start

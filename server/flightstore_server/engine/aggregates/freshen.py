@@ -266,5 +266,5 @@ def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
     if len(batches) == 1:
         return batches[0]
     if not batches:
-        return pa.RecordBatch.from_arrays([pa.array([], f.type) for f in CANDLES], schema=CANDLES)
+        return pa.RecordBatch.from_arrays([pa.nulls(0, f.type) for f in CANDLES], schema=CANDLES)
     return pa.concat_batches(batches)

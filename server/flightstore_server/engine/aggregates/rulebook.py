@@ -117,16 +117,6 @@ class Rulebook:
             return kept
         return [series for series in kept if series.timeframe_text not in rule.to]
 
-    def derived_names(
-        self, dataset: str, instrument: str, timeframe: str
-    ) -> Iterator[tuple[str, str, str]]:
-        """What is derived from the series of that name, directly or through others."""
-        for rule in self.rules.values():
-            if rule.covers(dataset, instrument, timeframe):
-                for target in rule.to:
-                    yield rule.into, instrument, target
-                    yield from self.derived_names(rule.into, instrument, target)
-
     def add(self, rule: Rule) -> list[Series]:
         """Put `rule` in force, perhaps in the place of an older one of that name.
 

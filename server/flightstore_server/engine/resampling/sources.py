@@ -174,6 +174,7 @@ class Search:
         try:
             if not instruments.is_pattern(name):
                 instruments.parse(name)
+                self._names.scope.check(CANDLES, name)
         except FlightstoreError as error:
             return error
         source = self._sources.asked.source

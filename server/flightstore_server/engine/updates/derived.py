@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from flightstore_proto import intervals
+from flightstore_proto.instrument import Instrument
 from flightstore_proto.intervals import EMPTY, IntervalSet
 from flightstore_proto.timerange import TS_MAX, TS_MIN
 from flightstore_server.engine.aggregates.derived import Derived
@@ -47,12 +48,13 @@ class DerivedUpdates:
         self._store = store
         self._closed = closed
         self._caught_up_at = started_lsn
-        self._pending: dict[int, _Touched] = {}
+        self._pending: dict[Instrument, _Touched] = {}
         # Bars that start before this were sent as closed; per series.
-        self._closed_until: dict[int, int] = {}
-        self._before: dict[int, int | None] = {}  # as it was when the last change was dealt with
+        self._closed_until: dict[Instrument, int] = {}
+        # As it was when the last change was dealt with.
+        self._before: dict[Instrument, int | None] = {}
         # Of bars by count: no base row that was dealt with is later than this.
-        self._ends: dict[int, int] = {}
+        self._ends: dict[Instrument, int] = {}
 
     @property
     def is_pending(self) -> bool:
@@ -62,11 +64,11 @@ class DerivedUpdates:
         """Begin with these as they are now, under the state lock: what is closed is no news."""
         if self._closed:
             for one in series:
-                self._closed_until[one.id] = self._store.aggregates.closed_until(one)
+                self._closed_until[one.instrument] = self._store.aggregates.closed_until(one)
 
     def closed_until(self, series: Series) -> int:
         """Up to where bars count as closed that were there at the start."""
-        return self._closed_until.get(series.id, TS_MIN) if self._closed else _END
+        return self._closed_until.get(series.instrument, TS_MIN) if self._closed else _END
 
     def wrote(self, series: Series, ts: Int64s) -> None:
         """Base rows at `ts`, which rise, were written."""
@@ -77,27 +79,28 @@ class DerivedUpdates:
             self._add(touched, touched.derived.touches(ts))
             return
         # Bars by count begin where the ones before them end: a row shifts all that follow it.
-        days, first, end = touched.derived.touches(ts), int(ts[0]), self._ends.get(series.id)
+        days, first = touched.derived.touches(ts), int(ts[0])
+        end = self._ends.get(series.instrument)
         if end is None:
             end = self._last_of(touched.derived.base)
         if first > end:
             self._add(touched, intervals.clip(days, self._bar_at(touched, first), _END))
         else:
             self._add(touched, days, vanish=True)
-        self._ends[series.id] = max(end, int(ts[-1]))
+        self._ends[series.instrument] = max(end, int(ts[-1]))
 
     def wrote_somewhere(self, series: Series, low: int, high: int) -> None:
         """Base rows anywhere in [low, high) were written."""
         touched = self._touched(series)
         if touched is not None:
-            self._ends.pop(series.id, None)
+            self._ends.pop(series.instrument, None)
             self._add(touched, (touched.derived.outward(low, high),), vanish=_counts(series))
 
     def deleted(self, series: Series, low: int, high: int) -> None:
         """The base rows in [low, high) were deleted."""
         touched = self._touched(series)
         if touched is not None:
-            self._ends.pop(series.id, None)
+            self._ends.pop(series.instrument, None)
             self._add(touched, (touched.derived.outward(low, high),), vanish=True)
 
     def covered(self, series: Series, end: int) -> None:
@@ -114,10 +117,10 @@ class DerivedUpdates:
 
     def vanished(self, series: Series) -> None:
         """The series was deleted."""
-        self._pending.pop(series.id, None)
-        self._closed_until.pop(series.id, None)
-        self._before.pop(series.id, None)
-        self._ends.pop(series.id, None)
+        self._pending.pop(series.instrument, None)
+        self._closed_until.pop(series.instrument, None)
+        self._before.pop(series.instrument, None)
+        self._ends.pop(series.instrument, None)
 
     def done(self) -> None:
         """Everything was sent, and will not be told again."""
@@ -127,16 +130,16 @@ class DerivedUpdates:
         """Forget everything since done(): it will be told again."""
         self._pending.clear()
         self._ends.clear()
-        for series_id, before in self._before.items():
+        for instrument, before in self._before.items():
             if before is None:
-                self._closed_until.pop(series_id)
+                self._closed_until.pop(instrument)
             else:
-                self._closed_until[series_id] = before
+                self._closed_until[instrument] = before
         self._before.clear()
 
     def clip(self, touchable: IntervalSet, series: Series) -> None:
         """Leave out of what is to be sent of `series` all but `touchable`."""
-        touched = self._pending.get(series.id)
+        touched = self._pending.get(series.instrument)
         if touched is not None:
             touched.ranges = _both(touched.ranges, touchable)
             touched.gone = _both(touched.gone, touchable)
@@ -149,14 +152,14 @@ class DerivedUpdates:
                     self._leave_out_open(touched, catching_up=lsn < self._caught_up_at)
                 if not self._send(touched, gathered, bytes_max):
                     return
-            del self._pending[touched.series.id]
+            del self._pending[touched.series.instrument]
 
     def _touched(self, series: Series) -> _Touched | None:
         if series.derived is None:
             return None
-        touched = self._pending.get(series.id)
-        if touched is None:
-            touched = self._pending[series.id] = _Touched(series, series.derived)
+        touched = self._pending.get(series.instrument)
+        if touched is None or touched.series is not series:
+            touched = self._pending[series.instrument] = _Touched(series, series.derived)
         return touched
 
     def _add(self, touched: _Touched, ranges: IntervalSet, *, vanish: bool = False) -> None:
@@ -168,7 +171,7 @@ class DerivedUpdates:
         """Replace what was touched by what of it is closed, and what has closed since."""
         series = touched.series
         until = self._store.aggregates.closed_until(series)
-        before = self._closed_until.get(series.id)
+        before = self._closed_until.get(series.instrument)
         edge = max(until, TS_MIN if before is None else before)
         ranges = touched.ranges
         if catching_up:
@@ -183,8 +186,8 @@ class DerivedUpdates:
         touched.ranges = intervals.clip(ranges, TS_MIN, edge)
         touched.gone = intervals.clip(touched.gone, TS_MIN, edge)
         touched.covered = EMPTY
-        self._before.setdefault(series.id, before)
-        self._closed_until[series.id] = edge
+        self._before.setdefault(series.instrument, before)
+        self._closed_until[series.instrument] = edge
 
     def _send(self, touched: _Touched, gathered: Gathered, bytes_max: int) -> bool:
         """Add the rows of `touched`; whether all of them went in."""

@@ -71,14 +71,15 @@ class UpdateFollower:
         wanted = Wanted(selector)
         state = store.state
         with state.lock:
-            dataset = state.names.dataset(selector.dataset)
+            names = state.names.within(selector.scope)
+            dataset = names.dataset(selector.dataset)
             self.started_lsn = state.last_lsn
             self.derived = DerivedUpdates(
                 store, closed=selector.closed, started_lsn=self.started_lsn
             )
-            self.matched = state.names.match(
-                selector.dataset, selector.instruments, selector.timeframe
-            )[0]
+            self.matched = names.match(selector.dataset, selector.instruments, selector.timeframe)[
+                0
+            ]
             self.derived.start(s for s in self.matched if s.derived is not None)
         self.columns = Columns(selector, dataset)
         self.lsn = self.started_lsn if after_lsn is None else after_lsn
@@ -157,7 +158,7 @@ class UpdateFollower:
         if kind == "delete":
             return self._delete(change, change.message.delete, gathered)
         if kind == "rule":
-            self._rule(change, change.message.rule, gathered)
+            return self._rule(change, change.message.rule, gathered)
         return True
 
     def _put(self, change: Change, put: pb.LogPut, gathered: Gathered) -> bool:
@@ -210,16 +211,11 @@ class UpdateFollower:
             self._clip(lsn, series)
 
     def _delete(self, change: Change, delete: pb.LogDelete, gathered: Gathered) -> bool:
+        if delete.whole_series:
+            return self._vanish(change, delete, gathered)
         targets = self._finder.of_delete(delete)
-        if targets is None:
-            if delete.whole_series:
-                raise _nameless(change.lsn)
-            return True  # the record that deleted the rest of it is still to come
         if targets.own is not None and gathered.has_rows_of([targets.own]):
             return False
-        if delete.whole_series:
-            self._forget(self._finder.deleted_with(delete.series), gathered, change.lsn)
-            return True
         low, high = range_of(delete.range)
         if targets.own is not None:
             for first, last in self._reach(change.lsn, targets.own):
@@ -229,20 +225,29 @@ class UpdateFollower:
             self._clip(change.lsn, series)
         return True
 
-    def _rule(self, change: Change, rule: pb.LogRule, gathered: Gathered) -> None:
-        self._finder.forget()
-        if rule.removed:
-            self._forget(self._finder.deleted_by_rule(rule.rule.name), gathered, change.lsn)
-            return
-        for series in self._finder.kept_by_rule(rule.rule.name):
+    def _rule(self, change: Change, rule: pb.LogRule, gathered: Gathered) -> bool:
+        if not self._vanish(change, rule, gathered):
+            return False
+        for series in () if rule.removed else self._finder.kept_by_rule(rule.rule.name):
             self.derived.appeared(series)
             self._clip(change.lsn, series)
+        return True
 
-    def _forget(self, gone: list[Series], gathered: Gathered, lsn: int) -> None:
+    def _vanish(
+        self, change: Change, record: pb.LogDelete | pb.LogRule, gathered: Gathered
+    ) -> bool:
+        """Delete the series that went with `record`; False if the next update has to."""
+        if not record.HasField("gone"):
+            raise _nameless(change.lsn)
+        self._finder.forget()
+        gone = self._finder.gone(record.gone)
+        if gathered.has_rows_of(gone):
+            return False
         for series in gone:
             self.derived.vanished(series)
-            for low, high in self._reach(lsn, series):
+            for low, high in self._reach(change.lsn, series):
                 _delete_between(gathered, series, low, high)
+        return True
 
     def _reach(self, lsn: int, series: Series) -> IntervalSet:
         """The part of `series` of which a change counts."""
@@ -280,6 +285,6 @@ def _ahead(position: int, last_lsn: int) -> Lagged:
 
 def _nameless(lsn: int) -> Lagged:
     return Lagged(
-        f"Record {lsn} deletes a series whose name is not known any more. Read the range again, "
-        f"then follow from there."
+        f"Record {lsn} is of version 0.1 and does not say which series went with it. Read the "
+        "range again, then follow from there."
     )

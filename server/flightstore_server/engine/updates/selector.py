@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from flightstore_proto import instrument as instruments
 from flightstore_proto.errors import BadRequest
+from flightstore_server.access.grants import EVERYTHING, Scope
 from flightstore_server.engine.columns import projected, projection
 from flightstore_server.engine.series import Dataset, Series, parse_timeframe
 from flightstore_server.storage.rows import widen
@@ -16,7 +17,7 @@ from flightstore_server.storage.rows import widen
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """Series by exact names or patterns, which may match nothing yet.
+    """Series by exact names or patterns, which may match nothing yet, as far as `scope` reaches.
 
     With `closed`, bars of derived series only once they are over.
     """
@@ -26,6 +27,7 @@ class Selector:
     timeframe: str = ""
     columns: Sequence[str] = ()
     closed: bool = False
+    scope: Scope = EVERYTHING
 
     def __post_init__(self) -> None:
         # Equal selections share their work, so they are keys of a table.
@@ -47,7 +49,10 @@ class Wanted:
         parse_timeframe(selector.timeframe)
         exact = [name for name in selector.instruments if not instruments.is_pattern(name)]
         self._words = (selector.dataset, selector.timeframe)
+        self._scope = selector.scope
         self._exact = frozenset(str(instruments.parse(name)) for name in exact)
+        for name in self._exact:
+            self._scope.check(selector.dataset, name)
         self._patterns = [
             instruments.pattern(name) for name in selector.instruments if name not in self._exact
         ]
@@ -57,7 +62,9 @@ class Wanted:
         if (series.dataset.name, series.timeframe_text) != self._words:
             return False
         name = str(series.instrument)
-        return name in self._exact or any(p.fullmatch(name) for p in self._patterns)
+        if name not in self._exact and not any(p.fullmatch(name) for p in self._patterns):
+            return False
+        return self._scope.has(series.dataset.name, name)
 
 
 class Columns:

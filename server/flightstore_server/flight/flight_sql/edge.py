@@ -10,6 +10,7 @@ import pyarrow.flight as fl
 from flightstore_proto.errors import shown
 from flightstore_server.flight import parameters
 from flightstore_server.flight.answers import answer_stream
+from flightstore_server.flight.calls import table_stream
 from flightstore_server.flight.flight_sql import actions
 from flightstore_server.flight.flight_sql.commands import Command, command, command_of
 from flightstore_server.flight.flight_sql.metadata import METADATA
@@ -56,7 +57,7 @@ class FlightSql:
         """DoGet: the answer."""
         asked = command_of(ticket)
         if asked.name in METADATA:
-            return fl.RecordBatchStream(self._metadata(asked))
+            return table_stream(self._metadata(asked))
         if asked.name != _TICKET:
             raise _unknown(asked)
         statement = statement_of(asked.body.data(1))

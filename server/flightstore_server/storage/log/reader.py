@@ -18,6 +18,8 @@ from flightstore_server.storage.files import Files
 from flightstore_server.storage.log import group
 from flightstore_server.storage.log.group import StoredRecord
 
+_KIND_BYTES = 5  # of the magic: what a log of any version begins with
+
 
 @dataclass(frozen=True, slots=True)
 class LogFile:
@@ -105,7 +107,15 @@ def _magic_end(view: memoryview, file: LogFile, *, last: bool) -> int:
         return size
     if last and len(view) <= size:
         return 0
-    raise _damaged(file, 0, "not a flightstore log, or of another version")
+    kind, version = group.FILE_MAGIC[:_KIND_BYTES], bytes(view[_KIND_BYTES:size])
+    if bytes(view[:_KIND_BYTES]) == kind and version.isdigit():
+        raise Corrupt(
+            f"The log file {file.name} says at offset 0 that it has format {version.decode()}, and "
+            f"this flightstore reads format {group.FILE_MAGIC[_KIND_BYTES:].decode()}; use the "
+            "version that wrote it. If none did, the file is damaged: restore a backup, or run "
+            "`flightstore repair` to keep what comes before it."
+        )
+    raise _damaged(file, 0, "not a flightstore log")
 
 
 def _refuse_unless_torn(view: memoryview, file: LogFile, offset: int, *, last: bool) -> None:

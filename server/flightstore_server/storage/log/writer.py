@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 
 from flightstore_server.storage import layout
+from flightstore_server.storage.durations import Durations
 from flightstore_server.storage.files import AppendFile, Files
 from flightstore_server.storage.log import group
 from flightstore_server.storage.log.group import Record
@@ -17,12 +18,15 @@ from flightstore_server.storage.log.reader import LogEnd, log_files
 
 # How much the latest sync counts in the running mean.
 _SYNC_WEIGHT = 0.1
+# From a disk with a cache that survives power loss to one that is about to fail.
+_SYNC_BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5)
 
 
 class LogWriter:
     """The end of the log.
 
     `next_lsn` is the LSN that the next record will have, `sync_seconds` what a sync takes of late.
+    Since it was opened: `syncs` of groups, and `written_bytes` of them.
     """
 
     def __init__(self, files: Files, end: LogEnd, *, file_bytes: int) -> None:
@@ -30,6 +34,8 @@ class LogWriter:
         self._file_bytes = file_bytes
         self.next_lsn = end.next_lsn
         self.sync_seconds = 0.0
+        self.syncs = Durations(_SYNC_BOUNDS)
+        self.written_bytes = 0
         self._file = self._continue(end)
 
     def append(self, records: Sequence[Record]) -> int:
@@ -37,10 +43,13 @@ class LogWriter:
         first = self.next_lsn
         if self._file.size >= self._file_bytes:
             self._rotate()
+        before = self._file.size
         self._file.write(group.encode(first, records))
         started = time.perf_counter()
         self._file.sync()
         taken = time.perf_counter() - started
+        self.syncs.add(taken)
+        self.written_bytes += self._file.size - before
         self.sync_seconds += (taken - self.sync_seconds) * _SYNC_WEIGHT
         self.next_lsn += len(records)
         return first
@@ -78,11 +87,16 @@ class LogWriter:
     def _begin(self) -> AppendFile:
         name = layout.log_file(self.next_lsn)
         file = self._files.create(name)
-        file.write([group.FILE_MAGIC])
-        file.sync()
-        self._files.sync_dir(layout.LOG_DIR)
+        try:
+            file.write([group.FILE_MAGIC])
+            file.sync()
+            self._files.sync_dir(layout.LOG_DIR)
+        except OSError:
+            file.close()
+            raise
         return file
 
     def _rotate(self) -> None:
-        self._file.close()
-        self._file = self._begin()
+        # In this order: a file that is closed twice may be somebody else's the second time.
+        full, self._file = self._file, self._begin()
+        full.close()

@@ -154,7 +154,9 @@ def _write_batches(
         raise ValueError("a segment holds at least one row")
     about = replace(about, head_crc=head_crc, index=index.encode(entries))
     # Made anew: an empty slice of text would write the offsets of all the rows it is a slice of.
-    empty = pa.RecordBatch.from_pylist([], batch.schema)
+    # Without pa.array(), which would import pandas to ask whether it is given one of its columns.
+    none = [pa.nulls(0, field.type) for field in batch.schema]
+    empty = pa.RecordBatch.from_arrays(none, schema=batch.schema)
     writer.write_batch(empty, custom_metadata=trailer.custom_metadata(about))
     writer.close()
     sink.drain()
