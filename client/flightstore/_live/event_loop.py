@@ -49,7 +49,9 @@ class AsyncLive(AsyncIterator[LiveBatch]):
         if self._arrived is None:
             opened = asyncio.gather(*map(asyncio.wrap_future, self._stream.opened))
             try:
-                await asyncio.wait_for(opened, self._stream.patience)
+                # Not wait_for: up to Python 3.11 it forgets a cancellation that meets the answer.
+                async with asyncio.timeout(self._stream.patience):
+                    await opened
             except TimeoutError:
                 self._stream.close()
                 raise self._stream.unanswered() from None

@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Callable
+from concurrent.futures import Future
+from types import SimpleNamespace
 
 import pytest
 from tests.unit.client.live_script import LiveScript, Step
 
 import flightstore as fs
+from flightstore._live.event_loop import AsyncLive
+from flightstore._live.handover import Handover
 from flightstore_proto import flightstore_pb2 as pb
 from flightstore_proto.schemas import CANDLES
 
@@ -136,3 +140,33 @@ def test_rules_and_sync_are_coroutines(server) -> None:
             return (await db.rules.add("candles/*/1m", "1d")).name, (await db.sync(3)).lsn
 
     assert asyncio.run(main()) == ("daily", 3)
+
+
+class _Opening:
+    """A stream that opens when the test says so, and on which nothing arrives."""
+
+    patience = 10.0
+
+    def __init__(self) -> None:
+        self.opened: list[Future[None]] = [Future()]
+        self.arrivals: Handover[object] = Handover(1)
+        self.close = self.arrivals.close
+
+
+@pytest.mark.parametrize("turns", range(8))
+def test_a_cancellation_is_not_lost_when_the_stream_opens_at_that_moment(turns) -> None:
+    """Up to Python 3.11 asyncio.wait_for answered with the result of what it had waited for, and a
+    task that had been cancelled went on waiting for a batch for ever."""
+
+    async def main() -> None:
+        stream = _Opening()
+        waiting = asyncio.ensure_future(anext(AsyncLive(SimpleNamespace(_stream=stream))))
+        await asyncio.sleep(0)
+        stream.opened[0].set_result(None)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait([waiting], timeout=5)
+        assert waiting.cancelled()
+
+    asyncio.run(main())
