@@ -123,6 +123,16 @@ def test_series_without_rows_or_with_a_free_grid_are_no_source(
     assert source_of(serving, "1h") == "candles 1m"
 
 
+def test_a_series_that_has_lost_its_rows_makes_no_bars_and_is_no_error(db: fs.Client) -> None:
+    """It was said that there are no candles to make them of, and in the same breath that there
+    are."""
+    db.write(ETH, candles(times(4)), timeframe="1m")
+    db.delete(ETH, timeframe="1m", start=0, end=ms(2 * NOON_2024))
+    assert db.candles(ETH, "1h").is_empty()
+    assert db.candles(ETH, "1h", resample_from="1m").is_empty()
+    assert db.candles("*", "1h").height == 24
+
+
 def test_what_is_said_of_the_base_is_said_of_the_bars(db: fs.Client, serving: Serving) -> None:
     db.describe(BTC, timeframe="1m", metadata={"volume_unit": "base", "error": "none of theirs"})
     [said] = described(serving, instruments=[BTC], timeframe="1h").values()

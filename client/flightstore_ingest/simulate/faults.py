@@ -11,7 +11,7 @@ REST kinds
     empty          the exchange's own empty answer
     repeat         the page before, once more
     none_fields    a row whose values are null
-    off_grid       a row whose time is not a bar's
+    off_grid       a row whose time is not a bar's; trades are left as they are
     outside        a row from outside the window that was asked for
     contradiction  a row whose high is below its low
     zero_rows      a row of zeros

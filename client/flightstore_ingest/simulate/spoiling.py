@@ -49,6 +49,8 @@ def _none_fields(row: Any, layout: Layout) -> Any:
 
 
 def _off_grid(row: Any, layout: Layout) -> Any:
+    if len(layout.prices) < 4:
+        return row  # a trade has no grid: one between its neighbours' times could not be told
     row[layout.time] = layout.written(layout.read(row[layout.time]) + OFF_GRID_NS)
     return row
 

@@ -29,6 +29,8 @@ _LOOK_SECONDS = 0.05
 _GROWTH_BYTES = 16 << 20
 # How often idle puts, and connections that are gone, are forgotten.
 _TIDY_SECONDS = 10.0
+# What allocators may keep for later after a large call, until the next tidying.
+_KEPT_BYTES = 64 << 20
 # While memory is full, how often allocators are asked to return what they keep.
 _TRIM_SECONDS = 1.0
 # A connection that has sent less since it was last heard is not what fills the memory.
@@ -60,6 +62,7 @@ class Guard:
         self._resident, self._connected, self._close = resident, connected, close
         self._known: dict[str, _Known] = {}
         self._settled = self._resident()  # memory when connections were last looked at, or less
+        self._needed = self._settled  # memory when allocators had just returned what they kept
         self._tidied = self._trimmed = time.monotonic()
 
     def start(self) -> None:
@@ -75,10 +78,10 @@ class Guard:
             memory = self._resident()
         due = time.monotonic() - self._tidied >= _TIDY_SECONDS
         if due:
-            self._tidied = time.monotonic()
-            self._admission.gathering.give_up_idle()
+            memory = self._tidy(memory)
         self._admission.memory_bytes = memory
         self._settled = min(self._settled, memory)
+        self._needed = min(self._needed, memory)
         if due or memory - self._settled >= _GROWTH_BYTES or self._is_too_much(memory):
             self._look_at_connections(memory)
             self._settled = memory
@@ -87,6 +90,16 @@ class Guard:
         while True:  # until the process ends
             self.look()
             time.sleep(_LOOK_SECONDS)
+
+    def _tidy(self, memory: int) -> int:
+        """Let go of what nobody needs; what memory is then."""
+        self._tidied = time.monotonic()
+        self._admission.gathering.give_up_idle()
+        if memory <= self._needed + _KEPT_BYTES:
+            return memory
+        _give_memory_back()
+        self._needed = self._resident()
+        return self._needed
 
     def _is_too_much(self, memory: int) -> bool:
         return memory > self._admission.memory_bytes_max

@@ -149,12 +149,13 @@ class Search:
         if exact is not None and self._sources.served_by(exact):
             self._exact[instrument] = exact
             return True
-        for dataset, timeframe in self._tables:
-            base = self._names.get(dataset, instrument, timeframe)
-            if base is not None and _is_base(base):
-                self._bases[instrument] = base
-                return True
-        return False
+        found = [self._names.get(dataset, instrument, frame) for dataset, frame in self._tables]
+        bases = [base for base in found if base is not None and _is_base(base)]
+        if not bases:
+            return False
+        # One without rows is better than none: it was written, and has nothing now.
+        self._bases[instrument] = next(filter(_has_rows, bases), bases[0])
+        return True
 
     def _has_some(self, pattern: str) -> bool:
         """Note what serves the instruments that `pattern` stands for; whether there are any."""
@@ -162,11 +163,12 @@ class Search:
         served = {name: s for name, s in exact.items() if self._sources.served_by(s)}
         self._exact.update(served)
         bases: dict[str, Series] = {}
-        for dataset, timeframe in self._tables:
-            found = self._names.matching(dataset, timeframe, pattern)
-            for name in found.keys() - served.keys() - bases.keys():
-                if _is_base(found[name]):
-                    bases[name] = found[name]
+        tables = [self._names.matching(*table, pattern) for table in self._tables]
+        for is_wanted in (_has_rows, _is_base):
+            for found in tables:
+                for name in found.keys() - served.keys() - bases.keys():
+                    if _is_base(found[name]) and is_wanted(found[name]):
+                        bases[name] = found[name]
         self._bases.update(bases)
         return bool(served or bases)
 
@@ -193,11 +195,13 @@ class Search:
 
 
 def _is_base(series: Series) -> bool:
-    """Whether bars can be made of `series`: it has rows, and bars that begin when others do."""
-    if not (series.segments or series.memory or series.derived):
-        return False
+    """Whether bars can be made of `series`: its own, if it has any, begin when others do."""
     calendar, frame = _calendar_of(series), series.timeframe
     return frame is None or (calendar is not None and fitting.is_on_utc_grid(frame, calendar))
+
+
+def _has_rows(series: Series) -> bool:
+    return bool(series.segments or series.memory or series.derived)
 
 
 def _calendar_of(series: Series) -> Calendar | None:
