@@ -54,7 +54,7 @@ class _Starts:
 
 def run(session: Session) -> Iterator[Figure]:
     rounds = session.pick(5, 3)
-    empty = _empty(session, rounds)
+    empty = session.fresh("empty")
     large = session.fresh("large")
     _fill(large, _large_puts(), session.pick(_LARGE, _QUICK_LARGE))
     starts = _starts(large, _ROOMY, rounds, empty)
@@ -77,14 +77,6 @@ def run(session: Session) -> Iterator[Figure]:
         spread=quartiles(starts.seconds),
         note=starts.note(),
     )
-
-
-def _empty(session: Session, rounds: int) -> float:
-    data, seconds = session.fresh("empty"), []
-    for _ in range(rounds):
-        with flightstore(data) as server:
-            seconds.append(server.start_seconds)
-    return statistics.median(seconds)
 
 
 def _fill(data: Path, puts: Iterable[Put], log_bytes: int | None = None) -> None:
@@ -116,14 +108,16 @@ def _small_puts(puts: int) -> Iterator[Put]:
             yield Put("candles", [bars.slice(minute, 1)], [said])
 
 
-def _starts(data: Path, settings: Mapping[str, str], rounds: int, empty: float) -> _Starts:
-    """Start it again and again on the log as it is, and kill it each time."""
+def _starts(data: Path, settings: Mapping[str, str], rounds: int, empty: Path) -> _Starts:
+    """Start it again and again on the log as it is, and kill it each time; `empty` takes turns."""
     starts = _Starts(_log_bytes(data), [], [])
     for _ in range(rounds):
+        with flightstore(empty) as server:
+            without = server.start_seconds
         starts.reading.append(timed(lambda: [path.read_bytes() for path in _log_files(data)]))
         with flightstore(data, settings=settings) as server:
             os.kill(server.pid, signal.SIGKILL)
-            starts.seconds.append(server.start_seconds - empty)
+            starts.seconds.append(max(server.start_seconds - without, 0.0))
     return starts
 
 

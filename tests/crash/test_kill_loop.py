@@ -117,7 +117,7 @@ class KillLoop:
 
     def _write_until_killed(self, group: Group) -> None:
         uri, progress = self._server.uri, Progress()
-        writing = self._rng.sample(group.ledgers, self._rng.choice([1, 2, 4]))
+        writing = self._rng.sample(group.ledgers, self._rng.choice([1, 2, 4, 8]))
         writers = [
             WriterThread(uri, ledger, random.Random(self._rng.random()), progress)
             for ledger in writing

@@ -48,6 +48,7 @@ def restore(
         output.remark(f"{data_dir} holds the backup: every checksum is right.")
     else:
         output.remark(f"{data_dir} holds the backup: every checksum is right, every row the same.")
+    output.remark("Tokens are no part of a backup: nobody needs one here until there are some.")
 
 
 def _seen(step: Step) -> tuple[str, int, int]:
