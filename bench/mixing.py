@@ -44,7 +44,8 @@ def _read_much(db: fs.Client, client: int, turn: int) -> None:
     db.candles(f"mixed:S?{first}?/USD", "1m", "2020-01-06", output="arrow")
 
 
-def _ask(db: fs.Client, _: int, __: int) -> None:
+def ask(db: fs.Client, _client: int = 0, _turn: int = 0) -> None:
+    """The query of the mix."""
     db.sql(_QUERY, [_SINCE], output="arrow")
 
 
@@ -59,7 +60,7 @@ KINDS: dict[str, tuple[Work, int, float]] = {
     "put": (_put, 16, 0.2),
     "read": (_read, 24, 0.2),
     "read of many": (_read_much, 8, 1.0),
-    "sql": (_ask, 8, 2.0),
+    "sql": (ask, 8, 2.0),
     "live": (_follow, 8, 0.0),
 }
 
