@@ -18,7 +18,7 @@ from tests.support.server_process import ServerProcess, toml
 
 import flightstore as fs
 from flightstore_proto import flightstore_pb2 as pb
-from flightstore_server.flight.gathering import held_bytes
+from flightstore_server.flight.limits.gathering import held_bytes
 
 BTC = "binance:BTC/USDT"
 MIB = 1 << 20

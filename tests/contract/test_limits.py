@@ -20,7 +20,7 @@ from flightstore_proto import flightstore_pb2 as pb
 from flightstore_server.engine.limits import Limits
 from flightstore_server.engine.store import Store
 from flightstore_server.flight.lifecycle import bind
-from flightstore_server.flight.limits import EdgeLimits
+from flightstore_server.flight.limits.edge import EdgeLimits
 from flightstore_server.sql.limits import SqlLimits
 from flightstore_server.storage.files import open_root
 

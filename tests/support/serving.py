@@ -10,7 +10,7 @@ from flightstore_server.engine.limits import Limits
 from flightstore_server.engine.retention import RetentionRule
 from flightstore_server.engine.store import Store
 from flightstore_server.flight.lifecycle import bind
-from flightstore_server.flight.limits import EdgeLimits
+from flightstore_server.flight.limits.edge import EdgeLimits
 from flightstore_server.flight.service import Service
 from flightstore_server.storage.files import open_root
 

@@ -25,7 +25,7 @@ from flightstore_server.config.sections import (
 from flightstore_server.engine.aggregates.rules import parse_on
 from flightstore_server.engine.limits import Limits
 from flightstore_server.engine.retention import RetentionRule
-from flightstore_server.flight.limits import EdgeLimits
+from flightstore_server.flight.limits.edge import EdgeLimits
 from flightstore_server.sql.limits import SqlLimits
 from flightstore_server.triggers.spec import TriggerSpec
 

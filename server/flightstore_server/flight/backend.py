@@ -9,13 +9,13 @@ import pyarrow.flight as fl
 from flightstore_server.access.gate import Gate
 from flightstore_server.engine.store import Store
 from flightstore_server.engine.subscriptions import Subscriptions
-from flightstore_server.flight.admission import Admission
-from flightstore_server.flight.arrivals import peer_of
 from flightstore_server.flight.authentication import access_of
 from flightstore_server.flight.callers import Caller, Reach
-from flightstore_server.flight.limits import EdgeLimits
+from flightstore_server.flight.limits.admission import Admission
+from flightstore_server.flight.limits.arrivals import peer_of
+from flightstore_server.flight.limits.edge import EdgeLimits
+from flightstore_server.flight.limits.usage import Usage
 from flightstore_server.flight.replication import Replication
-from flightstore_server.flight.usage import Usage
 from flightstore_server.sql.engine import SqlEngine
 from flightstore_server.sql.limits import SqlLimits
 

@@ -7,7 +7,7 @@ import pyarrow.flight as fl
 
 from flightstore_proto.errors import BadRequest, Overloaded
 from flightstore_proto.schemas import COLUMNS_MAX, plain
-from flightstore_server.flight.admission import Admission
+from flightstore_server.flight.limits.admission import Admission
 
 
 class Incoming:

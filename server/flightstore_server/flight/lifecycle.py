@@ -21,8 +21,8 @@ from flightstore_server.access.certificates import CertificateFiles
 from flightstore_server.access.gate import Gate
 from flightstore_server.engine.store import Store
 from flightstore_server.flight.backend import Backend
-from flightstore_server.flight.guard import Guard
-from flightstore_server.flight.limits import EdgeLimits
+from flightstore_server.flight.limits.edge import EdgeLimits
+from flightstore_server.flight.limits.guard import Guard
 from flightstore_server.flight.listener import Listener
 from flightstore_server.sql.limits import SqlLimits
 

@@ -16,11 +16,11 @@ import pyarrow as pa
 
 from flightstore_proto.errors import ConfigError
 from flightstore_server.access.certificates import CertificateFiles, Certificates
-from flightstore_server.flight.admission import Admission
 from flightstore_server.flight.authentication import AUTHORIZATION, Door, Handshakes
 from flightstore_server.flight.backend import Backend
+from flightstore_server.flight.limits.admission import Admission
+from flightstore_server.flight.limits.usage import Usage
 from flightstore_server.flight.service import Service
-from flightstore_server.flight.usage import Usage
 from flightstore_server.sql.engine import SqlEngine
 
 log = logging.getLogger(__name__)

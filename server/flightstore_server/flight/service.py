@@ -10,7 +10,6 @@ from flightstore_proto import flightstore_pb2 as pb
 from flightstore_proto.errors import UnknownAction
 from flightstore_server.access.grants import Role
 from flightstore_server.flight import actions
-from flightstore_server.flight.arrivals import peer_of
 from flightstore_server.flight.asof import asof_stream
 from flightstore_server.flight.backend import Backend
 from flightstore_server.flight.callers import Caller
@@ -22,6 +21,7 @@ from flightstore_server.flight.flight_sql.commands import is_command
 from flightstore_server.flight.gaps import gaps_stream
 from flightstore_server.flight.incoming import Incoming
 from flightstore_server.flight.latest import latest_stream
+from flightstore_server.flight.limits.arrivals import peer_of
 from flightstore_server.flight.local import places
 from flightstore_server.flight.puts import receive_puts
 from flightstore_server.flight.reads import identity_schema, read_stream, stream_schema

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from flightstore_server.flight.admission import Admission
-from flightstore_server.flight.connections import Connection
-from flightstore_server.flight.guard import Guard
-from flightstore_server.flight.limits import EdgeLimits
+from flightstore_server.flight.limits.admission import Admission
+from flightstore_server.flight.limits.connections import Connection
+from flightstore_server.flight.limits.edge import EdgeLimits
+from flightstore_server.flight.limits.guard import Guard
 
 MIB = 1 << 20
 ANNA, BEN = "10.0.0.1:1111", "10.0.0.2:2222"

@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 from flightstore_proto import flightstore_pb2 as pb
 from flightstore_server.engine.store import Store
 from flightstore_server.engine.subscriptions import Subscriptions
-from flightstore_server.flight.admission import Admission
+from flightstore_server.flight.limits.admission import Admission
 from flightstore_server.sql.engine import SqlEngine
 from flightstore_server.storage.process import resident_bytes
 

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 import flightstore as fs
-from flightstore_server.flight.gathering import Gathering, held_bytes
+from flightstore_server.flight.limits.gathering import Gathering, held_bytes
 
 ROWS = pa.record_batch([pa.array(range(1_000), pa.int64())], names=["a"])
 

@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from flightstore_proto.errors import BadRequest, Overloaded
-from flightstore_server.flight.arrivals import Arrivals
-from flightstore_server.flight.gathering import Gathering
-from flightstore_server.flight.limits import EdgeLimits
+from flightstore_server.flight.limits.arrivals import Arrivals
+from flightstore_server.flight.limits.edge import EdgeLimits
+from flightstore_server.flight.limits.gathering import Gathering
 from flightstore_server.storage.process import machine_memory_bytes
 
 T = TypeVar("T")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from flightstore_server.flight.connections import Connection, connections, cut
+from flightstore_server.flight.limits.connections import Connection, connections, cut
 
 Pair = tuple[socket.socket, socket.socket]
 

@@ -19,8 +19,8 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from flightstore_server.flight.admission import Admission
-from flightstore_server.flight.connections import Connection, connections, cut
+from flightstore_server.flight.limits.admission import Admission
+from flightstore_server.flight.limits.connections import Connection, connections, cut
 from flightstore_server.storage.process import resident_bytes
 
 log = logging.getLogger(__name__)
