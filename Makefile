@@ -34,12 +34,14 @@ check: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# The same tests for longer, and those marked `nightly`.
+# The same tests for longer, and those marked `nightly`. Some take hours, and none of them hangs.
+LONG := -o faulthandler_timeout=43200
+
 test-nightly: $(READY)
-	$(PYTEST) --profile=nightly
+	$(PYTEST) --profile=nightly $(LONG)
 
 test-release: $(READY)
-	$(PYTEST) --profile=release
+	$(PYTEST) --profile=release $(LONG)
 
 # On a machine that has everything: a test that cannot run there is a failure.
 test-reference: $(READY)
