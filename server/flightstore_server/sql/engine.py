@@ -13,6 +13,7 @@ import pyarrow as pa
 from flightstore_proto.errors import Unavailable
 from flightstore_server.engine.queries import Reader
 from flightstore_server.engine.store import Store
+from flightstore_server.sql import library
 from flightstore_server.sql.answers import Answer, Prepared
 from flightstore_server.sql.limits import SqlLimits
 from flightstore_server.sql.tables import TableInfo, table_of
@@ -119,6 +120,7 @@ class SqlEngine:
         timeout_seconds: float = 0.0,
         cancelled: Callable[[], bool] = never,
     ) -> Asked:
+        library.prepare()
         from flightstore_server.sql.queries import Asked
 
         most = self._limits.seconds_max
@@ -126,6 +128,7 @@ class SqlEngine:
         return Asked(query, parameters, self._reader, snapshot, seconds, cancelled)
 
     def _opened(self) -> Queries:
+        library.prepare()
         from flightstore_server.sql.queries import Queries
 
         whole = self._whole

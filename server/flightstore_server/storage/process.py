@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+_PIECE_BYTES = 1 << 20
 
 
 def resident_bytes() -> int:
@@ -33,6 +34,21 @@ def machine_memory_bytes() -> int:
         with suppress(OSError, ValueError):  # there is none, or it says "max"
             found.append(int(Path("/sys/fs/cgroup", limit).read_text()))
     return min(found)
+
+
+def read_ahead(path: Path) -> int:
+    """Have the system read a file, which is soon wanted in pieces, from its beginning to its end.
+
+    Returns its bytes; 0 if it cannot be read, which is told by whoever then wants it.
+    """
+    size = 0
+    try:
+        with path.open("rb", buffering=0) as file:
+            while piece := file.read(_PIECE_BYTES):
+                size += len(piece)
+    except OSError:
+        return 0
+    return size
 
 
 def descriptors() -> list[int]:
