@@ -67,7 +67,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """What a delete did."""
+    """What a delete did. `rows` were there when it began; what came since is gone uncounted."""
 
     lsn: int
     rows: int
