@@ -259,8 +259,13 @@ class Catalog:
             db.executemany(
                 "delete from segments where id = ? and created = ?", [row[:2] for row in gone]
             )
-            for table in ("coverage", "series", "rules"):
+            for table in ("coverage", "rules"):
                 db.execute(f"delete from {table} as x where x.retired is not null and not {pinned}")
+            # A series stays for as long as a file of it does, which says whose rows it holds.
+            db.execute(
+                f"delete from series as x where x.retired is not null and not {pinned} "
+                "and not exists (select 1 from segments g where g.series = x.id)"
+            )
         still = {i for (i,) in self._db.execute("select distinct id from segments")}
         return [(i, file) for i, file in {row[0]: row[2] for row in gone}.items() if i not in still]
 

@@ -211,3 +211,24 @@ def test_a_log_that_a_flush_trims_meanwhile_is_no_damage(
     monkeypatch.setattr(verify, "log_files", lambda files: next(before, listed))
     assert _verdict(store).damage == []
     store.close()
+
+
+def test_files_that_the_log_keeps_of_a_deleted_series_are_no_damage(tmp_path: Path) -> None:
+    """The deleted series was forgotten as soon as anything could be, its files only with the log:
+    verify then found files of a series that nobody knew, and advised a repair."""
+    kept = replace(SMALL, log_keep_bytes=1 << 40, log_keep_seconds=1e12)
+    store = stepped(tmp_path, replace(kept, bulk_put_bytes_min=1))
+    put(store, candles([0]), instrument="kraken:ETH/EUR")
+    store.flush()
+    store.delete("candles", "kraken:ETH/EUR", "1m", None, None)
+    store.close()
+    store = stepped(tmp_path, kept)
+    for minute in range(2):
+        put(store, candles([minute * MINUTE]))
+        store.flush()
+    store.compact(full=True)
+    store.upkeep()
+    assert [s.file for s in store.catalog.files() if "ETH" in s.file]
+    assert not _verdict(store).damage
+    store.close()
+    assert not _offline(tmp_path)
