@@ -101,13 +101,12 @@ def pattern(name: str) -> re.Pattern[str]:
     if len(name) > EXCHANGE_CHARACTERS_MAX + SYMBOL_CHARACTERS_MAX:
         raise BadInstrument(f"The pattern {shown(name, most=40)} is too long.")
     # An exchange never holds a colon, so a wildcard in it must not run across the first one.
-    exchange_part = _translate(exchange, any_run="[^:]*", any_one="[^:]")
-    return re.compile(
-        exchange_part + ":" + _translate(symbol, any_run=".*", any_one="."), re.DOTALL
-    )
+    exchange_part = glob_expression(exchange, any_run="[^:]*", any_one="[^:]")
+    return re.compile(exchange_part + ":" + glob_expression(symbol), re.DOTALL)
 
 
-def _translate(text: str, *, any_run: str, any_one: str) -> str:
+def glob_expression(text: str, *, any_run: str = ".*", any_one: str = ".") -> str:
+    """`text`, in which `*` and `?` are wildcards, as a regular expression."""
     # Adjacent stars are one star; left alone they make the expression's search time explode.
     text = re.sub(r"\*+", "*", text)
     pieces = {"*": any_run, "?": any_one}

@@ -115,5 +115,4 @@ def scope_of(datasets: Iterable[str], names: Iterable[str]) -> Scope:
 
 @lru_cache(maxsize=1024)
 def _pattern(dataset: str) -> re.Pattern[str]:
-    pieces = {"*": ".*", "?": "."}
-    return re.compile("".join(pieces.get(c, re.escape(c)) for c in re.sub(r"\*+", "*", dataset)))
+    return re.compile(instruments.glob_expression(dataset))

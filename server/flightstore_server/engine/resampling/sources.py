@@ -149,28 +149,33 @@ class Search:
         if exact is not None and self._sources.served_by(exact):
             self._exact[instrument] = exact
             return True
-        found = [self._names.get(dataset, instrument, frame) for dataset, frame in self._tables]
-        bases = [base for base in found if base is not None and _is_base(base)]
-        if not bases:
-            return False
-        # One without rows is better than none: it was written, and has nothing now.
-        self._bases[instrument] = next(filter(_has_rows, bases), bases[0])
-        return True
+        for dataset, timeframe in self._tables:
+            base = self._names.get(dataset, instrument, timeframe)
+            if base is not None:
+                self._note(instrument, base)
+        return instrument in self._bases
 
     def _has_some(self, pattern: str) -> bool:
         """Note what serves the instruments that `pattern` stands for; whether there are any."""
         exact = self._names.matching(CANDLES, self._timeframe, pattern)
         served = {name: s for name, s in exact.items() if self._sources.served_by(s)}
         self._exact.update(served)
-        bases: dict[str, Series] = {}
-        tables = [self._names.matching(*table, pattern) for table in self._tables]
-        for is_wanted in (_has_rows, _is_base):
-            for found in tables:
-                for name in found.keys() - served.keys() - bases.keys():
-                    if _is_base(found[name]) and is_wanted(found[name]):
-                        bases[name] = found[name]
-        self._bases.update(bases)
-        return bool(served or bases)
+        some = bool(served)
+        for dataset, timeframe in self._tables:
+            found = self._names.matching(dataset, timeframe, pattern)
+            for name in found.keys() - served.keys():
+                self._note(name, found[name])
+                some = some or name in self._bases
+        return some
+
+    def _note(self, instrument: str, base: Series) -> None:
+        """`base` can serve `instrument`, if it can and nothing better is known.
+
+        One without rows is better than none: it was written, and has nothing now.
+        """
+        known = self._bases.get(instrument)
+        if _is_base(base) and (known is None or (_has_rows(base) and not _has_rows(known))):
+            self._bases[instrument] = base
 
     def _why_unknown(self, name: str) -> FlightstoreError:
         try:
