@@ -155,7 +155,6 @@ class _Exploration:
     def __init__(self, run: Run, rng: random.Random, share: int) -> None:
         self._limits, self._rng, self._share = run.limits, rng, share
         self._known: dict[int, Known[Everything]] = {}
-        self._gone_on: set[int] = set()
         self.seen: set[int] = set()
         self.starts = 0
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -83,7 +82,6 @@ def status(caller: Caller, _: bytes) -> Iterator[Message]:
             "log_sync_microseconds": int(store.committer.log.sync_seconds * 1e6),
             **_checked(store),
         },
-        limits={key: int(value) for key, value in asdict(store.limits).items()},
         log_tail_lsn=store.maintenance.log_tail_lsn,
         consumers=[_consumer(c) for c in caller.consumers()],
         following=store.origin.primary if store.origin and is_admin else "",
