@@ -211,6 +211,14 @@ def test_an_exchange_that_is_away_at_the_start_is_waited_for(tmp_path: Path, kin
         assert_all_complete(it)
 
 
+def test_an_exchange_that_lists_no_markets_has_not_delisted_them_all(tmp_path: Path) -> None:
+    """It did so once, for one answer; all series were taken for ended, and looked at a day later."""
+    fault = Fault("empty", "exchangeInfo", times=3)
+    with Ingesting(tmp_path, "binance", markets(1), clock=clock(), faults=[fault]) as it:
+        it.backfill()
+        assert_all_complete(it)
+
+
 def test_an_exchange_whose_time_cannot_be_read_is_read_by_its_headers(tmp_path: Path) -> None:
     fault = Fault("html", "/api/v3/time", times=100)
     with Ingesting(tmp_path, "binance", markets(1), clock=clock(), faults=[fault]) as it:

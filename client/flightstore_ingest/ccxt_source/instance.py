@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -66,9 +66,11 @@ def instance(
         "warnOnFetchOHLCVLimitArgument": False,
     }
     options |= profile.options
+    listed_apart: tuple[str, ...] = ()
     if name == "binance":
         # Its three kinds of market have addresses of their own: one that fails would block all.
         options["fetchMarkets"] = {"types": list(market_types)}
+        listed_apart = market_types
     options |= connecting.options
     api = getattr(home, name)(
         {"enableRateLimit": True, "timeout": TIMEOUT_MS, **connecting.config, "options": options}
@@ -78,6 +80,7 @@ def instance(
         api.on_json_response = partial(json.loads, parse_float=str)
     api.throttle = _patient(api.throttle, brake)
     api.parse_ohlcv = checked_rows(api.parse_ohlcv)
+    api.set_markets = checked_listing(api.set_markets, name, listed_apart)
     _tell_spot_streams_apart(api, _readdress(api, connecting))
     return api
 
@@ -125,3 +128,24 @@ def checked_rows(parse: Callable[..., Any]) -> Callable[..., Any]:
         return result
 
     return parsed
+
+
+def checked_listing(
+    keep: Callable[..., Any], name: str, kinds: Collection[str] = ()
+) -> Callable[..., Any]:
+    """ccxt's `set_markets`, for listings that cannot be true: every series would seem delisted.
+
+    There must be markets, and some of each of `kinds` (spot, linear, inverse). Raises Garbage, and
+    leaves the markets that were known before.
+    """
+
+    def kept(markets: Any, currencies: Any = None) -> Any:
+        values = list(markets.values() if isinstance(markets, Mapping) else markets)
+        if not values:
+            raise Garbage(f"{name} listed no markets at all.")
+        for kind in kinds:
+            if not any(market.get(kind) for market in values):
+                raise Garbage(f"{name} listed no {kind} markets at all.")
+        return keep(markets, currencies)
+
+    return kept

@@ -13,7 +13,7 @@ import pytest
 from flightstore_ingest.ccxt_source import exchange as exchange_module
 from flightstore_ingest.ccxt_source.exchange import UNEXPLAINED_MAX, Exchange
 from flightstore_ingest.ccxt_source.failures import Unexplained, explained
-from flightstore_ingest.ccxt_source.instance import Connecting
+from flightstore_ingest.ccxt_source.instance import Connecting, checked_listing
 from flightstore_ingest.errors import (
     Blocked,
     Busy,
@@ -171,3 +171,21 @@ def test_ccxt_itself_never_sends_a_request_again() -> None:
         return int(retries)
 
     assert asyncio.run(work()) == 0
+
+
+@pytest.mark.parametrize(
+    "listed", [[], {}, [{"symbol": "BTC/USDT", "spot": True, "linear": False}]]
+)
+def test_a_listing_without_a_kind_of_market_leaves_what_was_known(listed: Any) -> None:
+    known: list[Any] = []
+    keep = checked_listing(lambda markets, currencies: known.append(markets), "of", ["linear"])
+    with pytest.raises(Garbage, match="listed no"):
+        keep(listed)
+    assert known == []
+
+
+def test_a_listing_with_every_kind_of_market_is_kept() -> None:
+    known: list[Any] = []
+    keep = checked_listing(lambda markets, currencies: known.append(markets), "of", ["linear"])
+    keep({"BTC/USDT:USDT": {"linear": True}})
+    assert known == [{"BTC/USDT:USDT": {"linear": True}}]
