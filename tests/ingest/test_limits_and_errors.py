@@ -212,7 +212,7 @@ def test_an_exchange_that_is_away_at_the_start_is_waited_for(tmp_path: Path, kin
 
 
 def test_an_exchange_that_lists_no_markets_has_not_delisted_them_all(tmp_path: Path) -> None:
-    """It did so once, for one answer; all series were taken for ended, and looked at a day later."""
+    """All series were taken for ended once, for one such answer, and left alone until the next day."""
     fault = Fault("empty", "exchangeInfo", times=3)
     with Ingesting(tmp_path, "binance", markets(1), clock=clock(), faults=[fault]) as it:
         it.backfill()
