@@ -212,7 +212,7 @@ def test_an_exchange_that_is_away_at_the_start_is_waited_for(tmp_path: Path, kin
 
 
 def test_an_exchange_that_lists_no_markets_has_not_delisted_them_all(tmp_path: Path) -> None:
-    """All series were taken for ended once, for one such answer, and left alone until the next day."""
+    """One such answer had all series taken for ended, and left alone until the next day."""
     fault = Fault("empty", "exchangeInfo", times=3)
     with Ingesting(tmp_path, "binance", markets(1), clock=clock(), faults=[fault]) as it:
         it.backfill()
