@@ -126,6 +126,8 @@ def _write_until_cut(
     for thread in threads:
         thread.start()
     progress.wait_for(rng.randrange(1, ACKNOWLEDGEMENTS_MAX), writers=WRITERS)
+    for ledger in ledgers:
+        ledger.doubtful = True
     disk.cut_power(rng.choice(list(CUTS.values())))
     server.kill()
     for thread in threads:
