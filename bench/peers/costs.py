@@ -1,0 +1,79 @@
+"""What processes cost: processor time and memory of whole trees, the disk that a folder takes."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+_SAMPLE_SECONDS = 0.1
+
+
+def processor_seconds(roots: Iterable[int]) -> float:
+    """Seconds of processor time that this process and the trees of `roots` have used so far."""
+    return time.process_time() + sum(_ticks(pid) for root in roots for pid in tree(root)) / _TICKS
+
+
+def tree(root: int) -> Iterator[int]:
+    """A process and all that descend from it."""
+    yield root
+    for tasks in Path(f"/proc/{root}/task").glob("*/children"):
+        for child in _text(tasks).split():
+            yield from tree(int(child))
+
+
+def _ticks(pid: int) -> int:
+    """Of a process, with its children that have ended and been waited for (proc(5))."""
+    fields = _text(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
+    return sum(int(field) for field in fields[11:15]) if fields else 0
+
+
+def memory(roots: Iterable[int]) -> int:
+    """Bytes of memory of the trees of `roots`, what they share counted once; no mapped files."""
+    return sum(_proportional(pid) for root in roots for pid in tree(root))
+
+
+def _proportional(pid: int) -> int:
+    kib = 0
+    for line in _text(Path(f"/proc/{pid}/smaps_rollup")).splitlines():
+        if line.startswith(("Pss_Anon:", "Pss_Shmem:")):
+            kib += int(line.split()[1])
+    return kib * 1024
+
+
+def _text(path: Path) -> str:
+    """What a file of /proc says, or nothing once its process is gone."""
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
+
+
+def disk(folder: Path) -> int:
+    """Bytes that the files below `folder` take on the disk."""
+    return sum(path.lstat().st_blocks * 512 for path in folder.rglob("*") if not path.is_symlink())
+
+
+class PeakMemory:
+    """The highest `memory` of some processes within a `with` block, sampled all the time."""
+
+    def __init__(self, roots: Iterable[int]) -> None:
+        self._roots = list(roots)
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+        self.bytes = memory(self._roots)
+
+    def __enter__(self) -> PeakMemory:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _sample(self) -> None:
+        while not self._done.wait(_SAMPLE_SECONDS):
+            self.bytes = max(self.bytes, memory(self._roots))
