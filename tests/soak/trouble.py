@@ -59,7 +59,8 @@ class Troubles(Worker):
 
     def _abandoned_put(self, db: fs.Client) -> None:
         rows = trades([(time.time_ns(), "never", 1.0)])
-        wire.send(self._uri, [rows], None, dataset="trades")
+        with flight.FlightClient(self._uri) as client:
+            wire.put(client, [rows], None, dataset="trades")
 
     def _abandoned_read(self, db: fs.Client) -> None:
         for _ in db.batches(instrument(0), dataset="trades"):

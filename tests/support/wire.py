@@ -40,20 +40,32 @@ def send(
     schema: pa.Schema | None = None,
 ) -> pb.WriteAck:
     """One put on a stream of its own; without a `commit` the stream just ends."""
+    with bare(uri) as client:
+        return put(client, batches, commit, dataset=dataset, schema=schema)
+
+
+def put(
+    client: flight.FlightClient,
+    batches: Sequence[pa.RecordBatch],
+    commit: pb.PutCommit | bytes | None,
+    *,
+    dataset: str = "candles",
+    schema: pa.Schema | None = None,
+) -> pb.WriteAck:
+    """As send(), with a client that is there; its errors are Flight's."""
     command = pb.WriteRequest(dataset=dataset, protocol=1).SerializeToString()
     descriptor = flight.FlightDescriptor.for_command(command)
-    with bare(uri) as client:
-        writer, acks = client.do_put(descriptor, schema or batches[0].schema, SECONDS)
-        try:
-            for batch in batches:
-                writer.write_batch(batch)
-            if commit is not None:
-                data = commit if isinstance(commit, bytes) else commit.SerializeToString()
-                writer.write_metadata(pa.py_buffer(data))
-            writer.done_writing()
-            answer = acks.read()
-        finally:
-            writer.close()
+    writer, acks = client.do_put(descriptor, schema or batches[0].schema, SECONDS)
+    try:
+        for batch in batches:
+            writer.write_batch(batch)
+        if commit is not None:
+            data = commit if isinstance(commit, bytes) else commit.SerializeToString()
+            writer.write_metadata(pa.py_buffer(data))
+        writer.done_writing()
+        answer = acks.read()
+    finally:
+        writer.close()
     return pb.WriteAck() if answer is None else pb.WriteAck.FromString(answer.to_pybytes())
 
 
