@@ -21,8 +21,8 @@ from tests.support.stores import SMALL, crash, put
 
 from flightstore_proto.errors import DerivedSeries, RuleConflict
 from flightstore_server.engine.limits import Limits
-from flightstore_server.engine.puts import Put, SeriesRows
 from flightstore_server.engine.queries import Query
+from flightstore_server.engine.received import Put, SeriesRows
 from flightstore_server.engine.retention import RetentionRule
 from flightstore_server.engine.store import Store
 from flightstore_server.storage.files import open_root

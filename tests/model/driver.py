@@ -20,7 +20,7 @@ from tests.support.rows import MINUTE, candles, own, trades
 from tests.support.stores import BTC, NOW, SMALL, crash, stepped
 
 from flightstore_server.engine.limits import Limits
-from flightstore_server.engine.puts import Put, SeriesRows
+from flightstore_server.engine.received import Put, SeriesRows
 from flightstore_server.engine.state import Ack
 from flightstore_server.engine.store import Store
 

@@ -12,7 +12,7 @@ from tests.support.wire import SECONDS, told
 import flightstore as fs
 from flightstore_proto import flightstore_pb2 as pb
 from flightstore_server.access.gate import Gate
-from flightstore_server.engine.puts import Put, SeriesRows
+from flightstore_server.engine.received import Put, SeriesRows
 from flightstore_server.engine.state import Ack
 from flightstore_server.engine.store import Store
 from flightstore_server.flight.lifecycle import bind

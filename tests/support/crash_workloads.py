@@ -26,7 +26,7 @@ from tests.support.workload import (
 from flightstore_proto import flightstore_pb2 as pb
 from flightstore_proto.errors import BadRequest
 from flightstore_server.engine.limits import Limits
-from flightstore_server.engine.puts import Put, SeriesRows
+from flightstore_server.engine.received import Put, SeriesRows
 from flightstore_server.engine.store import Store
 
 PUTS_MAX = 3

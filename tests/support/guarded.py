@@ -14,7 +14,7 @@ from flightstore_server.access.gate import Gate
 from flightstore_server.access.grants import EVERYTHING, Role, Scope
 from flightstore_server.access.tokens import issue
 from flightstore_server.engine.limits import Limits
-from flightstore_server.engine.puts import Put, SeriesRows
+from flightstore_server.engine.received import Put, SeriesRows
 from flightstore_server.engine.store import Store
 from flightstore_server.flight.lifecycle import bind
 from flightstore_server.storage.files import open_root
@@ -51,7 +51,6 @@ class Guarded:
 
     def look(self) -> None:
         """Have the server look at the tokens now, and not only after a while."""
-        self.gate._look()
         self.listener.refresh()
 
     def fill(

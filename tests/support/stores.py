@@ -10,8 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from flightstore_server.engine.limits import Limits
-from flightstore_server.engine.puts import Put, SeriesRows
 from flightstore_server.engine.queries import Query
+from flightstore_server.engine.received import Put, SeriesRows
 from flightstore_server.engine.series import SeriesView
 from flightstore_server.engine.state import Ack
 from flightstore_server.engine.store import Store

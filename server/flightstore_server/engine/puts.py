@@ -6,54 +6,23 @@ leaves no trace. What it makes is handed to the committer.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import pyarrow as pa
 
 from flightstore_proto import flightstore_pb2 as pb
-from flightstore_proto import instrument as instruments
-from flightstore_proto.errors import (
-    BadRequest,
-    BadTimeframe,
-    CommitMismatch,
-    InvalidRows,
-    Overloaded,
-    SchemaMismatch,
-)
+from flightstore_proto.errors import CommitMismatch, InvalidRows, Overloaded, SchemaMismatch
 from flightstore_proto.instrument import check_dataset
-from flightstore_proto.timeframe import Timeframe
 from flightstore_server.engine.bulk import BulkWriter
+from flightstore_server.engine.checks import Checks
+from flightstore_server.engine.received import Put, SeriesRows
 from flightstore_server.engine.reservations import Reservations, conform
-from flightstore_server.engine.series import Dataset, parse_timeframe
+from flightstore_server.engine.series import Dataset
 from flightstore_server.engine.state import State
-from flightstore_server.engine.values import check_candles, check_not_null, check_trades
 from flightstore_server.storage import packed
 from flightstore_server.storage.catalog import DERIVED_IDS
-from flightstore_server.storage.rows import is_sorted_and_distinct, merge
-
-
-@dataclass(frozen=True, slots=True)
-class SeriesRows:
-    """What a put says of one series: which of its rows, and what they complete."""
-
-    instrument: str
-    timeframe: str
-    rows: int
-    covers: Sequence[tuple[int, int]] = ()
-    metadata: dict[str, str] = field(default_factory=dict)
-    free_grid: bool = False
-    key: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Put:
-    """One put as received: batches, and the series their rows belong to, in order."""
-
-    dataset: str
-    batches: Sequence[pa.RecordBatch]
-    series: Sequence[SeriesRows]
-    put_id: int = 0
+from flightstore_server.storage.rows import are_sorted_and_distinct, merge
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +41,7 @@ class Preparer:
         self, state: State, reservations: Reservations, bulk: BulkWriter, *, series_max: int
     ) -> None:
         self._state = state
+        self._checks = Checks(state)
         self._reservations = reservations
         self._bulk = bulk
         self._series_max = series_max
@@ -100,7 +70,6 @@ class Preparer:
         schema = whole.schema
         # Before anything is reserved: a refused put must not fix the columns of a new dataset.
         whole = self._checked(put, whole)
-        self._check_room_for_series(put)
         dataset, define = self._dataset(put.dataset, schema, _key_of(put), reserve=True)
         # Again, since another writer may have widened the dataset meanwhile.
         whole = conform(whole, dataset.schema)
@@ -137,24 +106,18 @@ class Preparer:
         self, put: Put, dataset: Dataset, whole: pa.RecordBatch, message: pb.LogPut
     ) -> pa.RecordBatch:
         """Fill in the message's runs; returns their rows, sorted and distinct within each."""
-        parts: list[pa.RecordBatch] = []
-        start, changed = 0, False
         for said in put.series:
-            rows = whole.slice(start, said.rows) if len(put.series) > 1 else whole
-            start += said.rows
             run = message.runs.add()
             self._name_run(run, said, dataset)
-            if not is_sorted_and_distinct(rows, key_has_id=dataset.key_has_id):
-                rows, changed = merge([rows], key_has_id=dataset.key_has_id), True
-            run.rows = rows.num_rows
+            run.rows = said.rows
             for low, high in said.covers:
                 run.covers.extend((low, high))
             if said.metadata:
                 run.metadata.update(said.metadata)
-            parts.append(rows)
-        if not changed:
+        counts = [said.rows for said in put.series]
+        if are_sorted_and_distinct(whole, counts, key_has_id=dataset.key_has_id):
             return whole
-        return parts[0] if len(parts) == 1 else pa.concat_batches(parts)
+        return _sorted(whole, message.runs, key_has_id=dataset.key_has_id)
 
     def _name_run(self, run: pb.LogRun, said: SeriesRows, dataset: Dataset) -> None:
         """Put the series' id, and its definition if it is new, into `run`."""
@@ -167,6 +130,14 @@ class Preparer:
         run.define.instrument = said.instrument
         run.define.timeframe = said.timeframe
         run.define.free_grid = said.free_grid
+
+    def _checked(self, put: Put, whole: pa.RecordBatch) -> pa.RecordBatch:
+        """`whole` with the columns of its dataset. Raises a BadRequest if it cannot be taken."""
+        dataset, _ = self._dataset(put.dataset, whole.schema, _key_of(put), reserve=False)
+        whole = conform(whole, dataset.schema)
+        self._checks.check(put.series, dataset, whole)
+        self._check_room_for_series(put)
+        return whole
 
     def _check_room_for_series(self, put: Put) -> None:
         names = self._state.names
@@ -183,45 +154,6 @@ class Preparer:
                 f"The store has {there} series, and {self._series_max} are the most "
                 "(limits.series_max); delete some, or raise the limit."
             )
-
-    def _checked(self, put: Put, whole: pa.RecordBatch) -> pa.RecordBatch:
-        """`whole` with the columns of its dataset.
-
-        Raises a BadRequest unless every series of `put` can take its rows.
-        """
-        dataset, _ = self._dataset(put.dataset, whole.schema, _key_of(put), reserve=False)
-        whole = conform(whole, dataset.schema)
-        if len(put.series) == 1:
-            self._check_series(put.series[0], dataset, whole)
-            return whole
-        start = 0
-        for said in put.series:
-            self._check_series(said, dataset, whole.slice(start, said.rows))
-            start += said.rows
-        _check_distinct(put.series)
-        return whole
-
-    def _check_series(self, said: SeriesRows, dataset: Dataset, rows: pa.RecordBatch) -> None:
-        what = " ".join(filter(None, [dataset.name, said.instrument, said.timeframe]))
-        known = self._state.names.get(dataset.name, said.instrument, said.timeframe)
-        if known is None or known.derived is not None:
-            self._state.rulebook.check_write(dataset.name, said.instrument, said.timeframe)
-        if known is None:
-            instruments.parse(said.instrument)
-            timeframe, free_grid = _timeframe_of(said, dataset.name), said.free_grid
-        else:
-            timeframe, free_grid = known.timeframe, known.free_grid
-        check_not_null(rows, dataset.schema, what)
-        if dataset.name == "candles":
-            check_candles(rows, _grid(timeframe, free_grid=free_grid), what)
-        elif dataset.name == "trades":
-            check_trades(rows, what)
-        for low, high in said.covers:
-            _check_cover(low, high, what)
-
-
-def _grid(timeframe: Timeframe | None, *, free_grid: bool) -> Timeframe | None:
-    return None if free_grid or timeframe is None or timeframe.count else timeframe
 
 
 def _joined(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
@@ -240,28 +172,13 @@ def _key_of(put: Put) -> str:
     return next((s.key for s in put.series if s.key), "")
 
 
-def _timeframe_of(said: SeriesRows, dataset: str) -> Timeframe | None:
-    """The timeframe of a new series. Raises BadTimeframe if its dataset cannot have it."""
-    timeframe = parse_timeframe(said.timeframe)
-    if dataset == "candles" and timeframe is None:
-        raise BadTimeframe(f"Candles of {said.instrument} need a timeframe, such as 1m.")
-    if dataset == "trades" and timeframe is not None:
-        raise BadTimeframe(
-            f"Trades have no timeframe; got {said.timeframe!r} for {said.instrument}."
-        )
-    return timeframe
-
-
-def _check_distinct(series: Sequence[SeriesRows]) -> None:
-    """Rows of one series in two places have no order that could tell which of them wins."""
-    names = [(said.instrument, said.timeframe) for said in series]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise BadRequest(
-            f"The put names {twice[0]!r} twice; send all its rows together, or as two puts."
-        )
-
-
-def _check_cover(low: int, high: int, what: str) -> None:
-    if high < low:
-        raise CommitMismatch(f"A covered range of {what} ends before it starts; swap its bounds.")
+def _sorted(
+    whole: pa.RecordBatch, runs: Iterable[pb.LogRun], *, key_has_id: bool
+) -> pa.RecordBatch:
+    """The rows of all runs, each brought into order; their counts become those that are left."""
+    parts: list[pa.RecordBatch] = []
+    start = 0
+    for run in runs:
+        parts.append(merge([whole.slice(start, run.rows)], key_has_id=key_has_id))
+        start, run.rows = start + run.rows, parts[-1].num_rows
+    return parts[0] if len(parts) == 1 else pa.concat_batches(parts)

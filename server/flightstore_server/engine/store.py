@@ -28,9 +28,10 @@ from flightstore_server.engine.feed import Change, Feed
 from flightstore_server.engine.gone import gone_with
 from flightstore_server.engine.limits import Limits
 from flightstore_server.engine.maintenance import Compacted, Maintenance
-from flightstore_server.engine.puts import Preparer, Put
+from flightstore_server.engine.puts import Preparer
 from flightstore_server.engine.queries import Reader
 from flightstore_server.engine.reads import bounds
+from flightstore_server.engine.received import Put
 from flightstore_server.engine.recovery import (
     apply_record,
     change_of,

@@ -17,8 +17,8 @@ from flightstore_server.engine.consumers import Consumer
 from flightstore_server.engine.latest import Newest
 from flightstore_server.engine.limits import Limits
 from flightstore_server.engine.pins import Pin
-from flightstore_server.engine.puts import Put
 from flightstore_server.engine.queries import Reader
+from flightstore_server.engine.received import Put
 from flightstore_server.engine.state import Ack
 from flightstore_server.engine.store import Deleted, Store
 from flightstore_server.engine.subscriptions import Request, Subscription, Subscriptions

@@ -12,8 +12,8 @@ from flightstore_proto import instrument as instruments
 from flightstore_proto import timeframe as timeframes
 from flightstore_proto.errors import BadRequest, CommitMismatch
 from flightstore_proto.timerange import TimeRange, checked
-from flightstore_server.engine.puts import Put, SeriesRows
 from flightstore_server.engine.queries import Query
+from flightstore_server.engine.received import Put, SeriesRows
 from flightstore_server.engine.resampling.asked import Fill, Resample
 from flightstore_server.engine.subscriptions import Request as Subscribe
 from flightstore_server.engine.updates import Delivered, Selector

@@ -31,16 +31,33 @@ def positions(at: Int64s) -> pa.Array:
 
 def is_sorted_and_distinct(batch: pa.RecordBatch, *, key_has_id: bool) -> bool:
     """Whether the keys of `batch` rise strictly."""
+    return are_sorted_and_distinct(batch, (len(batch),), key_has_id=key_has_id)
+
+
+def are_sorted_and_distinct(
+    batch: pa.RecordBatch, counts: Sequence[int], *, key_has_id: bool
+) -> bool:
+    """Whether the keys rise strictly within each of the runs of `counts` rows that `batch` is."""
     ts = ts_of(batch)
     if len(ts) < 2:
         return True
     later, earlier = ts[1:], ts[:-1]
-    if not key_has_id:
-        return bool((later > earlier).all())
-    if (later < earlier).any():
+    # All at once: thousands of runs of one row each are common.
+    falls = _within(np.flatnonzero(later <= earlier), counts)
+    if not len(falls):
+        return True
+    if not key_has_id or (later[falls] < earlier[falls]).any():
         return False
-    tied = np.flatnonzero(later == earlier)
-    return not len(tied) or _ids_rise(batch, tied)
+    return _ids_rise(batch, falls)
+
+
+def _within(at: Int64s, counts: Sequence[int]) -> Int64s:
+    """Those of the rising row numbers `at` that are not the last of their run."""
+    if len(counts) < 2 or not len(at):
+        return at
+    last = np.cumsum(counts) - 1
+    inside: Int64s = at[last[np.searchsorted(last, at)] != at]
+    return inside
 
 
 def _ids_rise(batch: pa.RecordBatch, at: Int64s) -> bool:

@@ -10,7 +10,7 @@ from tests.support.rows import MINUTE, NOON_2024, bars_of, candles
 from tests.support.stores import BTC, read
 
 from flightstore_server.engine.limits import Limits
-from flightstore_server.engine.puts import Put, SeriesRows
+from flightstore_server.engine.received import Put, SeriesRows
 from flightstore_server.engine.store import Store
 from flightstore_server.storage.files import DiskFile, open_root
 

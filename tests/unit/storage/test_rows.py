@@ -9,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.rows import candles, own, trades, trades_of
 
-from flightstore_server.storage.rows import is_sorted_and_distinct, merge, ts_of, widen
+from flightstore_server.storage.rows import (
+    are_sorted_and_distinct,
+    is_sorted_and_distinct,
+    merge,
+    ts_of,
+    widen,
+)
 
 # Few distinct keys, so that ties are common; ids that sort differently as text and by length.
 TIMES = st.sampled_from([-(2**63), -1, 0, 1, 2, 3, 2**63 - 1])
@@ -58,6 +64,15 @@ def test_rows_are_sorted_and_distinct_when_their_keys_rise(
     keys = [_key(row) for row in rows]
     rising = all(a < b for a, b in itertools.pairwise(keys))
     assert is_sorted_and_distinct(trades(rows), key_has_id=True) == rising
+
+
+@given(TRADES)
+def test_runs_are_sorted_when_each_of_them_is(runs: list[list[tuple[int, str, float]]]) -> None:
+    batches = [trades(run) for run in runs]
+    each = all(is_sorted_and_distinct(batch, key_has_id=True) for batch in batches)
+    counts = [len(run) for run in runs]
+    whole = pa.concat_batches(batches)
+    assert are_sorted_and_distinct(whole, counts, key_has_id=True) == each
 
 
 def test_rows_that_need_no_merging_are_handed_back_without_a_copy() -> None:

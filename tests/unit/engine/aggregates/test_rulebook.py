@@ -20,7 +20,7 @@ from flightstore_proto.errors import (
     UnknownRule,
 )
 from flightstore_server.engine.commits import Pending
-from flightstore_server.engine.puts import Put, SeriesRows
+from flightstore_server.engine.received import Put, SeriesRows
 from flightstore_server.engine.store import Store
 from flightstore_server.storage.catalog import DERIVED_IDS
 
