@@ -8,6 +8,7 @@ came since the last one. A view is three references: nothing in it ever changes.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from threading import RLock
 
 import pyarrow as pa
@@ -109,6 +110,8 @@ def fold(chunks: Chunks, runs: list[pa.RecordBatch], key_has_id: bool) -> Chunks
     runs = [run for run in runs if run.num_rows]
     if not runs:
         return chunks
+    if _follow_each_other(chunks, runs):
+        return (*chunks, *(piece for run in runs for piece in _pieces(run)))
     runs = _same_width(runs, chunks)
     fresh = runs[0] if len(runs) == 1 else merge(runs, key_has_id=key_has_id)
     first, last = _span(fresh)
@@ -119,6 +122,17 @@ def fold(chunks: Chunks, runs: list[pa.RecordBatch], key_has_id: bool) -> Chunks
     touched = _same_width(list(chunks[low:high]), [fresh])
     merged = merge([*touched, _same_width([fresh], touched)[0]], key_has_id=key_has_id)
     return (*chunks[:low], *_pieces(merged), *chunks[high:])
+
+
+def _follow_each_other(chunks: Chunks, runs: list[pa.RecordBatch]) -> bool:
+    """Whether `runs` can be chunks as they are: large, and in order of time already.
+
+    To merge them would copy them, and in a replay that is most of what large puts cost.
+    """
+    if any(len(run) < _TAIL_ROWS_MAX for run in runs):
+        return False
+    spans = [_span(chunk) for chunk in (*chunks[-1:], *runs)]
+    return all(before[1] < after[0] for before, after in pairwise(spans))
 
 
 def _extend(chunks: Chunks, fresh: pa.RecordBatch) -> Chunks:

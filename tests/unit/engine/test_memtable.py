@@ -75,3 +75,21 @@ def test_rows_from_before_a_column_was_added_are_kept() -> None:
     rows = pa.Table.from_batches(table.view().sorted_chunks())
     assert rows.column("x").to_pylist() == [1.0, 2.0, 4.0]
     assert rows.column("y").to_pylist() == [None, "b", "c"]
+
+
+def _large(first: int) -> pa.RecordBatch:
+    return candles(range(first, first + memtable._TAIL_ROWS_MAX), 1.0)
+
+
+def test_large_runs_that_follow_each_other_are_kept_without_a_copy() -> None:
+    """A start after a kill spent most of its time on copying what was in order already."""
+    runs = [_large(number * memtable._TAIL_ROWS_MAX) for number in range(3)]
+    chunks = memtable.fold((), runs, key_has_id=False)
+    addresses = [chunk.column("close").buffers()[1].address for chunk in chunks]
+    assert addresses == [run.column("close").buffers()[1].address for run in runs]
+
+
+def test_large_runs_that_share_a_time_are_merged() -> None:
+    runs = [_large(0), _large(memtable._TAIL_ROWS_MAX - 1)]
+    chunks = memtable.fold((), runs, key_has_id=False)
+    assert sum(map(len, chunks)) == 2 * memtable._TAIL_ROWS_MAX - 1
