@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from flightstore_proto import pem
 from flightstore_proto.errors import ConfigError
 
 DAY_SECONDS = 86_400.0
@@ -93,14 +94,7 @@ class Tls:
 
     def options(self) -> dict[str, object]:
         """As keyword arguments of a Flight client. Raises ConfigError if a file is unreadable."""
-        options: dict[str, object] = {}
-        for name, path in {
-            "tls_root_certs": self.ca,
-            "cert_chain": self.cert,
-            "private_key": self.key,
-        }.items():
-            if path is not None:
-                options[name] = _read(path)
+        options: dict[str, object] = {**pem.client_options(self.ca, self.cert, self.key)}
         if self.hostname is not None:
             options["override_hostname"] = self.hostname
         if not self.verify:
@@ -121,10 +115,3 @@ class Endpoint:
     retry: Retry
     tls: Tls | None
     same_host: bool = True
-
-
-def _read(path: str | Path) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise ConfigError(f"Cannot read the certificate {path}: {error.strerror}.") from None

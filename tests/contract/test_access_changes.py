@@ -108,7 +108,7 @@ def test_an_open_writer_writes_nothing_more_once_its_token_is_revoked(guarded: G
         writer.write(BTC, minutes([20]))
         writer.flush()
         guarded.revoke("writer")
-        guarded.gate._look()
+        guarded.gate.look()
         with pytest.raises(fs.Unauthorized, match="revoked"):
             writer.write(BTC, minutes([21]))
             writer.close()

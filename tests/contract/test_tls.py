@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import ssl
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -20,9 +21,12 @@ from tests.support.server_process import ServerProcess, toml
 
 import flightstore as fs
 from flightstore.cli import main
+from flightstore_server.access import tokens_file
 from flightstore_server.access.certificates import CertificateFiles
-from flightstore_server.access.grants import Role
+from flightstore_server.access.grants import EVERYTHING, Role
+from flightstore_server.access.tokens import issue
 from flightstore_server.flight import listener
+from flightstore_server.storage.files import open_root
 
 BTC = "binance:BTC/USDT"
 
@@ -211,6 +215,32 @@ def test_a_replica_follows_over_mutual_tls_and_a_process_takes_new_certificates(
     finally:
         replica.kill()
         primary.kill()
+
+
+def test_a_signal_has_certificates_and_tokens_taken_at_once(
+    tmp_path: Path, authority: Authority, own: Pair
+) -> None:
+    """Of a server that looks by itself once an hour, so that it is the signal that is proved."""
+    rarely = "from flightstore_server.flight import lifecycle; lifecycle._REFRESH_SECONDS = 3600.0"
+    tls = toml({"tls": {"cert": str(own.cert), "key": str(own.key)}})
+    server = ServerProcess(tmp_path / "data", tls, before=rarely)
+    try:
+        server.start()
+        with _connected(server, authority, own) as db:
+            db.write(BTC, minutes(range(10)), timeframe="1m")
+        before = _shown(server, authority, own)
+        renewed = authority.certify("server")
+        token, text = issue("me", Role.READ, EVERYTHING, now_ns=time.time_ns())
+        tokens_file.change(open_root(server.data_dir), lambda tokens: [*tokens, token])
+        assert _shown(server, authority, renewed) == before
+        os.kill(server.pid, signal.SIGHUP)
+        until(lambda: _shown(server, authority, renewed) not in (None, before))
+        with pytest.raises(fs.Unauthorized):
+            _connected(server, authority, renewed)
+        with fs.connect(server.uri, token=text, tls=fs.Tls(authority.ca)) as db:
+            assert db.candles(BTC, "1m").height == 10
+    finally:
+        server.kill()
 
 
 def _connected(server: ServerProcess, authority: Authority, pair: Pair) -> fs.Client:

@@ -30,7 +30,8 @@ class ServerProcess:
     further ones of the command line, from the next start on.
 
     It is forked from a warm parent (tests/support/launcher.py), which takes 30 ms. `fresh` has it
-    started as a new process of Python's, for tests that are about starting.
+    started as a new process of Python's, for tests that are about starting. `before` is Python that
+    the process runs first, to be another server in one point.
     """
 
     def __init__(
@@ -41,10 +42,12 @@ class ServerProcess:
         same_port: bool = False,
         flags: Sequence[str] = (),
         fresh: bool = False,
+        before: str = "",
     ) -> None:
         self.data_dir = data_dir
         self.flags = flags
         self._fresh = fresh
+        self._code = f"{before}\n{SERVE}"
         self._port = _lasting_port() if same_port else 0
         self._config = data_dir.with_name(f"{data_dir.name}.toml")
         self.configure(config)
@@ -81,7 +84,7 @@ class ServerProcess:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("FLIGHTSTORE_")}
         with self._log.open("a") as log:
             if self._fresh:
-                command = [sys.executable, "-X", "faulthandler", "-c", SERVE, *arguments]
+                command = [sys.executable, "-X", "faulthandler", "-c", self._code, *arguments]
                 self._process = subprocess.Popen(
                     command,
                     stdout=subprocess.PIPE,
@@ -90,7 +93,9 @@ class ServerProcess:
                     env=environment | arrow_memory.ENVIRONMENT,
                 )
             else:
-                self._process = SERVER.start(SERVE, arguments, environment=environment, stderr=log)
+                self._process = SERVER.start(
+                    self._code, arguments, environment=environment, stderr=log
+                )
 
     def wait_until_ready(self) -> None:
         process = self._running

@@ -6,6 +6,7 @@ import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from flightstore_proto import pem
 from flightstore_proto.errors import ConfigError
 
 
@@ -42,7 +43,7 @@ class CertificateFiles:
         return [self.chain, self.key, *([self.client_ca] if self.client_ca else [])]
 
     def _bytes(self) -> Certificates:
-        chain, key, *client_ca = (_read(path) for path in self._all())
+        chain, key, *client_ca = (pem.read(path) for path in self._all())
         return Certificates(chain, key, client_ca[0] if client_ca else None)
 
     def _check(self) -> None:
@@ -63,13 +64,6 @@ class CertificateFiles:
                 f"{self.client_ca} holds no certificates in PEM form; give [tls] client_ca the "
                 "file of the authority that certifies clients."
             ) from None
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"The certificate {path} cannot be read: {error.strerror}.") from None
 
 
 def _identity(path: Path) -> object:

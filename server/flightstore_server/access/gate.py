@@ -106,6 +106,11 @@ class Gate:
         if token.is_expired(self._clock()):
             raise Unauthorized(_EXPIRED)
 
+    def look(self) -> None:
+        """Have what the tokens file says now be in force, however lately it was looked at."""
+        with self._lock:
+            self._look()
+
     def _known(self) -> dict[str, Token] | None:
         """The tokens by id, as the file had them a moment ago; None without access control."""
         if time.monotonic() >= self._look_at:

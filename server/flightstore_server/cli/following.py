@@ -6,7 +6,8 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from flightstore_proto.errors import ConfigError, DataDirError
+from flightstore_proto import pem
+from flightstore_proto.errors import DataDirError
 from flightstore_server.config import ReplicationSection
 from flightstore_server.engine.replication import origin
 from flightstore_server.engine.replication.bootstrap import prepare
@@ -21,13 +22,15 @@ log = logging.getLogger(__name__)
 def make_ready(data_dir: Path, settings: ReplicationSection) -> FlightPrimary | None:
     """Have `data_dir` hold a copy if there is a primary to follow, which is returned.
 
-    Raises DataDirError if it holds something else, and what keeps a copy from being made.
+    Raises DataDirError if it holds something else, ConfigError if a certificate cannot be read,
+    and what keeps a copy from being made.
     """
     files = open_root(data_dir)
     if not settings.follow:
         origin.require_none(files)
         return None
-    primary = FlightPrimary(settings.follow, settings.token.get_secret_value(), _tls(settings))
+    tls = pem.client_options(settings.ca, settings.cert, settings.key)
+    primary = FlightPrimary(settings.follow, settings.token.get_secret_value(), tls)
     try:
         prepare(files, primary)
     except OSError as error:
@@ -42,19 +45,3 @@ def follow(store: Store, primary: FlightPrimary, promoted: Callable[[], None]) -
     """Begin to follow; `promoted` is called if the replica becomes a primary."""
     log.info("following %s after record %d", primary.uri, store.state.last_lsn)
     Replica(store, primary, promoted).start()
-
-
-def _tls(settings: ReplicationSection) -> dict[str, bytes]:
-    """The certificates to speak to the primary with, in Flight's words."""
-    paths = {
-        "tls_root_certs": settings.ca,
-        "cert_chain": settings.cert,
-        "private_key": settings.key,
-    }
-    try:
-        return {word: Path(path).read_bytes() for word, path in paths.items() if path}
-    except OSError as error:
-        raise ConfigError(
-            f"The certificate {error.filename} cannot be read: {error.strerror}; correct ca, cert "
-            "and key in [replication]."
-        ) from None

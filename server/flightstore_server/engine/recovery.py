@@ -34,6 +34,8 @@ from flightstore_server.storage.log.reader import LogEnd, log_files, scan
 from flightstore_server.storage.segment.segment import Segment
 
 log = logging.getLogger(__name__)
+# What intact bytes that say something impossible end in; no disk does that, a mistake might.
+_IMPOSSIBLE = (LookupError, ValueError, TypeError, pa.ArrowException)
 
 
 def names_of(contents: Contents) -> tuple[Names, list[Rule]]:
@@ -80,7 +82,7 @@ def restore(state: State, catalog: Catalog) -> dict[int, Segments]:
     try:
         names, known = names_of(catalog.load())
         state.adopt(names, catalog.next_derived_id(), known)
-    except (LookupError, ValueError, TypeError, pa.ArrowException, FlightstoreError) as error:
+    except (*_IMPOSSIBLE, DecodeError, FlightstoreError) as error:
         raise damaged(catalog.path, repr(error)) from error
     state.last_lsn = catalog.flushed_lsn
     state.hasty.update(s.id for s in names.by_id.values() if s.derived and s.derived.stale)
@@ -93,9 +95,7 @@ def replay(state: State, files: Files, catalog: Catalog, reservations: Reservati
     end = LogEnd(catalog.flushed_lsn + 1, None, 0, 0)
     reservations.start_after(*catalog.next_ids())
     for stored in scan(files, end, after_lsn=catalog.flushed_lsn):
-        record = record_of(stored)
-        with state.lock:
-            apply_record(state, reservations, stored, record)
+        _apply_again(state, reservations, stored)
     if end.torn_bytes:
         log.warning(
             "the log %s ends in %d bytes of an unacknowledged write at offset %d; they are cut off",
@@ -106,6 +106,18 @@ def replay(state: State, files: Files, catalog: Catalog, reservations: Reservati
     if end.next_lsn <= catalog.flushed_lsn:  # the log lost what segments hold: begin a new file
         return LogEnd(catalog.flushed_lsn + 1, None, 0, 0)
     return end
+
+
+def _apply_again(state: State, reservations: Reservations, stored: StoredRecord) -> None:
+    record = record_of(stored)
+    try:
+        with state.lock:
+            apply_record(state, reservations, stored, record)
+    except _IMPOSSIBLE as error:
+        raise Corrupt(
+            f"Log record {stored.lsn} is intact and cannot be applied ({error!r}), so nothing "
+            "after it can be either; restore a backup, and keep this directory to find out why."
+        ) from error
 
 
 def _settle(files: Files) -> None:

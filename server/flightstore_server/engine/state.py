@@ -108,7 +108,10 @@ class State:
 
     def dataset_by_id(self, dataset_id: int) -> Dataset:
         # A copy, since followers of the log ask without the lock.
-        return next(d for d in list(self.names.datasets.values()) if d.id == dataset_id)
+        for dataset in list(self.names.datasets.values()):
+            if dataset.id == dataset_id:
+                return dataset
+        raise LookupError(f"no dataset has the id {dataset_id}")
 
     def _apply_put(self, lsn: int, put: pb.LogPut, rows: pa.RecordBatch | None) -> Ack:
         if put.HasField("dataset"):

@@ -78,7 +78,6 @@ def status(caller: Caller, _: bytes) -> Iterator[Message]:
         open_streams=store.maintenance.pins.count(),
         read_only_reason=_read_only_reason(store),
         counters={
-            "open_segments": store.segments.count(),
             "log_sync_microseconds": int(store.committer.log.sync_seconds * 1e6),
             **_checked(store),
         },

@@ -105,6 +105,7 @@ class Listener:
         Certificates that are no good leave those of before in force.
         """
         self._look_at_certificates()
+        self._backend.gate.look()
         terms = _Terms(self._certificates, self._backend.gate.takes_credentials)
         if terms not in (self._terms, self._failed):
             self._reopen(terms)

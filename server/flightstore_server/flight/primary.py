@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.flight as fl
+from google.protobuf.message import DecodeError
 
 from flightstore_proto import flightstore_pb2 as pb
 from flightstore_proto.errors import (
@@ -107,7 +109,9 @@ class FlightPrimary:
             raise self._translated(error) from None
 
     def _translated(self, error: Exception) -> FlightstoreError:
-        said = pb.ErrorDetail.FromString(getattr(error, "extra_info", None) or b"")
+        said = pb.ErrorDetail()
+        with suppress(DecodeError):  # the details may be another server's, in words of its own
+            said = pb.ErrorDetail.FromString(getattr(error, "extra_info", None) or b"")
         known = BY_CODE.get(said.code)
         if known is not None:
             return known(said.message, suggestions=said.suggestions)

@@ -95,7 +95,7 @@ def test_a_closed_client_says_so_and_closes_twice(db) -> None:
 def test_certificates_need_an_encrypted_address(tmp_path) -> None:
     with pytest.raises(fs.ConfigError, match=r"grpc\+tls://"):
         fs.connect("grpc://127.0.0.1:1", tls=fs.Tls(verify=False))
-    with pytest.raises(fs.ConfigError, match="Cannot read the certificate"):
+    with pytest.raises(fs.ConfigError, match=r"certificate .* cannot be read"):
         fs.connect("grpc+tls://127.0.0.1:1", tls=fs.Tls(ca=tmp_path / "absent.pem"))
 
 

@@ -8,16 +8,18 @@ from pathlib import Path
 
 import pytest
 from tests.support.rows import NOON_2024, bars_of, candles
-from tests.support.stores import put, read, stepped
+from tests.support.stores import BTC, put, read, stepped
 
 from flightstore_proto import flightstore_pb2 as pb
 from flightstore_proto.errors import (
     BadRequest,
+    DeadlineExceeded,
     FlightstoreError,
     InternalError,
     Poisoned,
 )
 from flightstore_server.engine.commits import Pending
+from flightstore_server.engine.puts import Put, SeriesRows
 from flightstore_server.engine.store import Store
 from flightstore_server.storage.log.cursor import LogCursor
 
@@ -80,3 +82,11 @@ def test_a_primarys_record_that_cannot_be_applied_ends_writing(
     with pytest.raises(Poisoned, match="applying a record failed"):
         copy.committer.check()
     copy.close()
+
+
+def test_a_put_that_is_not_durable_in_time_says_that_it_may_yet_be(store: Store) -> None:
+    pending = Pending(pb.LogRecord())
+    with pytest.raises(DeadlineExceeded, match="may or may not become so"):
+        pending.result(timeout=0.01)
+    pending.finish(store.put(Put("candles", [BAR], [SeriesRows(BTC, "1m", 1)], 0)).result(30))
+    assert pending.result(timeout=0).lsn == 2

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from tests.support.rows import MINUTE, NOON_2024, bars_of, candles
 from tests.support.stores import BTC, BULK, crash, put, read, stepped, view
 
 from flightstore_proto import flightstore_pb2 as pb
+from flightstore_proto.errors import Corrupt, DataDirError, InternalError
 from flightstore_server.engine.commits import Pending
+from flightstore_server.storage.catalog_file import Transaction
 
 TIMES = [NOON_2024 + minute * MINUTE for minute in range(20)]
 WORDS = ("candles", BTC, "1m")
@@ -113,3 +116,27 @@ def test_reading_and_writing_go_on_after_a_restart_with_an_empty_log(tmp_path: P
     store = stepped(crash(store, tmp_path / "2"))
     assert {close for _, close in bars_of(read(store))} == {2.0}
     store.close()
+
+
+def test_a_record_that_cannot_be_applied_refuses_the_start_and_is_named(tmp_path: Path) -> None:
+    """It is intact, so only a mistake wrote it; a start ended with whatever Python said."""
+    store = stepped(tmp_path / "0")
+    put(store, candles(TIMES))
+    unknown = pb.LogPut(dataset_id=99, runs=[pb.LogRun(series=99)])
+    with pytest.raises(InternalError):
+        store.committer.submit(Pending(pb.LogRecord(put=unknown))).result(30)
+    root = crash(store, tmp_path / "1")
+    for _ in range(2):
+        with pytest.raises(Corrupt, match=r"Log record 2 is intact and cannot be applied"):
+            stepped(root)
+
+
+def test_a_rule_in_the_catalog_that_is_none_refuses_the_start(tmp_path: Path) -> None:
+    store = stepped(tmp_path)
+    put(store, candles(TIMES))
+    store.flush()
+    with Transaction(store.catalog._db) as db:  # its sums are kept, so it was no disk
+        db.execute("insert into rules (name, rule, created) values ('r', x'ff', 1)")
+    store.close()
+    with pytest.raises(DataDirError, match=r"catalog\.sqlite is damaged or missing \(DecodeError"):
+        stepped(tmp_path)

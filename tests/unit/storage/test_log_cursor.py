@@ -120,3 +120,41 @@ def test_damage_is_named_by_file_and_offset(files: Disk) -> None:
     cursor = LogCursor(files, 0)
     with pytest.raises(Corrupt, match=r"log/.* is damaged at offset \d+: .* before record 3"):
         cursor.read(3, bytes_max=ALL)
+
+
+def test_a_group_that_is_gone_from_within_a_file_is_damage(files: Disk) -> None:
+    """Whoever follows must not be handed what came after a hole as if nothing were missing."""
+    writer, borders = _writer(files), []
+    path = files.root / log_files(files)[0].name
+    for _ in range(3):
+        borders.append(path.stat().st_size)
+        _append(writer, 64)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: borders[1]] + whole[borders[2] :])
+    cursor = LogCursor(files, 0)
+    with pytest.raises(Corrupt, match=rf"at offset {borders[1]}: .* before record 2"):
+        cursor.read(3, bytes_max=ALL)
+
+
+def test_a_file_that_ends_before_what_is_durable_is_damage(files: Disk) -> None:
+    writer = _writer(files)
+    _append(writer, 64)
+    end = (files.root / log_files(files)[0].name).stat().st_size
+    cursor = LogCursor(files, 0)
+    with pytest.raises(Corrupt, match=rf"at offset {end}: .* before record 2"):
+        cursor.read(2, bytes_max=ALL)
+
+
+def test_a_file_that_was_dropped_since_it_was_looked_up_is_looked_up_anew(files: Disk) -> None:
+    writer, cursor = _writer(files, file_bytes=1), LogCursor(files, 0)
+    for _ in range(3):
+        _append(writer, 8)
+    cursor._open()
+    writer.drop_before(3, keep_bytes=0)
+    with pytest.raises(Lagged, match="records 1 to 2 are gone"):
+        cursor.read(3, bytes_max=ALL)
+
+
+def test_a_log_without_any_file_is_told_as_lagged(files: Disk) -> None:
+    with pytest.raises(Lagged, match="begins at record 4"):
+        LogCursor(files, 3).read(4, bytes_max=ALL)

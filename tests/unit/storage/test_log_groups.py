@@ -211,3 +211,12 @@ def test_dropping_keeps_as_many_bytes_as_it_is_told(new_log: Callable[[], Disk])
     writer.drop_before(100, keep_bytes=kept)
     assert writer.bytes() >= kept
     writer.close()
+
+
+def test_a_group_that_is_gone_from_within_a_file_is_damage(three_groups: Written) -> None:
+    """What follows the hole is intact, and would be applied to a state that it does not fit."""
+    files, borders = three_groups
+    whole = _path(files).read_bytes()
+    _path(files).write_bytes(whole[: borders[1]] + whole[borders[2] :])
+    with pytest.raises(Corrupt, match=rf"at offset {borders[1]}: record 3 where 2 belongs"):
+        _scanned(files)

@@ -7,6 +7,11 @@ A replica's flushes and merges write segments of their own, whose ids must never
 primary's segments to come. So ids are counted in *generations* of 2^32. A primary stays in its
 generation; a replica takes one above all that it has seen, by a random step, so that two replicas
 of one primary differ too, and one of them can follow the other after that was promoted.
+
+    {"primary": "grpc://10.0.0.1:8815", "generations": [...], "crc": "<8 hex digits>"}
+
+The sum is over the rest as JSON with sorted keys and without spaces: a flipped bit must not make a
+replica follow somebody else, nor give its segments the ids of others. Older files have no sum.
 """
 
 from __future__ import annotations
@@ -14,9 +19,11 @@ from __future__ import annotations
 import json
 import secrets
 from dataclasses import dataclass
+from itertools import pairwise
 
 from flightstore_proto.errors import DataDirError
 from flightstore_server.storage import layout
+from flightstore_server.storage.checksum import crc
 from flightstore_server.storage.files import Files
 
 _GENERATION_BITS = 32
@@ -56,13 +63,32 @@ def load(files: Files) -> Origin | None:
     if not files.exists(layout.REPLICA):
         return None
     try:
-        said = json.loads(files.read(layout.REPLICA))
-        return Origin(str(said["primary"]), tuple(int(g) for g in said["generations"]))
-    except (ValueError, TypeError, LookupError) as error:
+        return _decoded(files.read(layout.REPLICA))
+    except (ValueError, TypeError) as error:
         raise DataDirError(
-            f"{files.root / layout.REPLICA} is damaged ({error!r}); start the replica anew with an "
+            f"{files.root / layout.REPLICA} is damaged ({error}); start the replica anew with an "
             "empty data directory."
         ) from error
+
+
+def _decoded(data: bytes) -> Origin:
+    """Raises ValueError or TypeError where save() cannot have written this."""
+    said = json.loads(data)
+    kept = said.pop("crc", None) if isinstance(said, dict) else None
+    if not isinstance(said, dict) or said.keys() != {"primary", "generations"}:
+        raise ValueError("it has other keys")
+    if kept is not None and kept != _sum(said):
+        raise ValueError("its checksum does not match")
+    primary, generations = said["primary"], said["generations"]
+    if not isinstance(primary, str) or any(type(number) is not int for number in generations):
+        raise ValueError("it has values of other types")
+    if any(later <= earlier for earlier, later in pairwise([0, *generations])):
+        raise ValueError("its generations do not rise")
+    return Origin(primary, tuple(generations))
+
+
+def _sum(said: dict[str, object]) -> str:
+    return f"{crc(json.dumps(said, sort_keys=True, separators=(',', ':')).encode()):08x}"
 
 
 def is_whole(files: Files, origin: Origin) -> bool:
@@ -83,10 +109,10 @@ def copied_from(files: Files) -> Origin | None:
 
 def save(files: Files, origin: Origin) -> None:
     """Have the directory say so, durably."""
-    said = {"primary": origin.primary, "generations": origin.generations}
+    said: dict[str, object] = {"primary": origin.primary, "generations": origin.generations}
     file = files.create(layout.REPLICA_UNFINISHED)
     try:
-        file.write([json.dumps(said).encode()])
+        file.write([json.dumps({**said, "crc": _sum(said)}).encode()])
         file.sync()
     finally:
         file.close()

@@ -14,7 +14,6 @@ from tests.support.stores import BULK, SMALL, put, stepped
 from flightstore_proto.errors import DataDirError
 from flightstore_server.engine.replication import origin
 from flightstore_server.engine.replication.bootstrap import prepare
-from flightstore_server.engine.replication.origin import Origin
 from flightstore_server.engine.replication.replica import Replica
 from flightstore_server.engine.store import Store
 from flightstore_server.storage import layout
@@ -174,13 +173,3 @@ def test_a_primary_that_numbers_as_the_replica_does_is_not_followed(
     assert not list(replica.files.walk(layout.SEGMENTS_DIR))
     replica.close()
     store.close()
-
-
-def test_a_damaged_marker_is_named(tmp_path: Path) -> None:
-    files = open_root(tmp_path)
-    files.make_dir(layout.TMP_DIR)
-    origin.save(files, Origin("grpc://primary:8815", (5,)))
-    assert origin.load(files) == Origin("grpc://primary:8815", (5,))
-    (tmp_path / layout.REPLICA).write_text('{"primary": 1')
-    with pytest.raises(DataDirError, match=r"replica\.json is damaged"):
-        origin.load(files)
