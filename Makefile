@@ -14,10 +14,16 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := test
 .DELETE_ON_ERROR:
-.PHONY: demo test check test-nightly test-release test-reference reference-packages coverage bench bench-quick proto format clean
+.PHONY: demo test check test-nightly test-release test-reference reference-packages coverage bench bench-floors bench-quick peers proto format clean
 
 # Recorded bars are imported as well where there are any; the demo says what is real and what is not.
 BARS := $(firstword $(wildcard $(or $(FLIGHTSTORE_TEST_DATA),../shared/data)/bitfinex/BTCUSD_1m_*.csv.xz))
+
+# The peers' clients may ask for other versions than flightstore's own tests: they stay apart.
+PEERS_VENV := .venv-peers
+PEERS_BIN := $(PEERS_VENV)/bin
+PEERS_READY := $(PEERS_VENV)/ready
+PEERS := postgresql influxdb arcticdb chdb
 
 # Which exchange the demo asks: auto takes a real one if it answers, `simulated` never does.
 EXCHANGE := auto
@@ -61,12 +67,32 @@ coverage: $(READY)
 		--include='*/flightstore_server/storage/*,*/flightstore_server/engine/*'
 	$(BIN)/python -m tests.support.error_branches .coverage
 
-# Speed, as ratios of one run; a quick run shows that the measurements work, and little else.
-bench: $(READY)
+# Side by side with what users would pick instead, an hour and more of an idle machine. The results
+# go into bench/RESULTS.md, bench/plots and README.md.
+bench: peers
+	$(PEERS_BIN)/python -m bench.peers --write
+
+# Two of the peers are servers of the system. As root of a Debian they are installed if they are not
+# there; a peer that cannot be had is named, and does not take part.
+peers: $(PEERS_READY)
+	@[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || exit 0; \
+	lacking=; \
+	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null \
+		|| lacking="postgresql"; \
+	command -v influxd >/dev/null || lacking="$$lacking influxdb influxdb-client"; \
+	[ -z "$$lacking" ] || apt-get update --quiet || true; \
+	for package in $$lacking; do \
+		DEBIAN_FRONTEND=noninteractive apt-get install --quiet --yes $$package \
+			|| echo "$$package cannot be installed here" >&2; \
+	done
+
+# Against what the machine itself allows: raw syncs, a bare Flight server, rows in memory.
+bench-floors: $(READY)
 	$(BIN)/python -m bench
 
+# What a change has made slower, against what was recorded; three minutes of an idle machine.
 bench-quick: $(READY)
-	$(BIN)/python -m bench --quick
+	$(BIN)/python -m bench --check
 
 # The generated code is committed; tests/test_tidy.py fails when it is out of date.
 proto: $(READY)
@@ -78,11 +104,12 @@ format: $(READY)
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist
+	rm -rf $(VENV) $(PEERS_VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# pip understands dependency groups since 25.1; the one that venv brings may be older.
-$(READY): pyproject.toml
+# $(call new_venv,FOLDER), in a recipe. pip understands dependency groups since 25.1; the one that
+# venv brings may be older.
+define new_venv
 	@python=; for candidate in $(PYTHONS); do \
 		if "$$candidate" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 			python=$$candidate; break; \
@@ -93,8 +120,26 @@ $(READY): pyproject.toml
 		echo "  $(PYTHONS)" >&2; \
 		exit 1; \
 	fi; \
-	echo "Setting up $(VENV) with $$python"; \
-	"$$python" -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	echo "Setting up $(1) with $$python"; \
+	"$$python" -m venv --clear $(1)
+	$(1)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+endef
+
+$(READY): pyproject.toml
+	$(call new_venv,$(VENV))
 	$(BIN)/python -m pip install --quiet --editable '.[all]' --group dev
+	@touch $@
+
+# A peer's client joins those that are there already, as long as all of them can be had together.
+$(PEERS_READY): pyproject.toml
+	$(call new_venv,$(PEERS_VENV))
+	$(PEERS_BIN)/python -m pip install --quiet --editable '.[pandas,server]' --group bench
+	@set -f; chosen='--editable .[pandas,server] --group bench'; \
+	for peer in $(PEERS); do \
+		if $(PEERS_BIN)/python -m pip install --quiet $$chosen --group $$peer; then \
+			chosen="$$chosen --group $$peer"; \
+		else \
+			echo "The client of $$peer cannot be installed here; the contest goes on without it." >&2; \
+		fi; \
+	done
 	@touch $@

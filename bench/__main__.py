@@ -1,4 +1,9 @@
-"""`python -m bench [name ...] [--quick] [--write]`: measure, and show what was found as tables."""
+"""Measure, and show what was found as tables.
+
+python -m bench [name ...]               measure; --quick: fewer rounds; --write: into FLOORS.md
+python -m bench --check [name ...]       quickly, against recorded.json: 1 if a figure got worse
+python -m bench --record N [name ...]    measure N times quickly and write recorded.json
+"""
 
 from __future__ import annotations
 
@@ -8,68 +13,15 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
-from bench import (
-    aggregates,
-    asof,
-    bulk_puts,
-    cold,
-    flight_sql,
-    ingest_backfill,
-    ingest_live,
-    latest,
-    live,
-    machine,
-    memory,
-    mixed,
-    read_history,
-    read_many,
-    read_tail,
-    recovery,
-    replica,
-    resample,
-    same_host,
-    small_puts,
-    sql,
-    start,
-    stuck,
-    training,
-    workers,
-    written_bytes,
-)
+from bench import guard, machine
 from bench.figures import Figure, table, write
+from bench.floors.measurements import GUARDED, MEASUREMENTS
 from bench.session import Session
 
-MEASUREMENTS: dict[str, Callable[[Session], Iterator[Figure]]] = {
-    "read_history": read_history.run,
-    "read_many": read_many.run,
-    "read_tail": read_tail.run,
-    "small_puts": small_puts.run,
-    "bulk_puts": bulk_puts.run,
-    "written_bytes": written_bytes.run,
-    "start": start.run,
-    "recovery": recovery.run,
-    "memory": memory.run,
-    "cold": cold.run,
-    "ingest_backfill": ingest_backfill.run,
-    "ingest_live": ingest_live.run,
-    "aggregates": aggregates.run,
-    "asof": asof.run,
-    "latest": latest.run,
-    "live": live.run,
-    "stuck": stuck.run,
-    "mixed": mixed.run,
-    "replica": replica.run,
-    "workers": workers.run,
-    "resample": resample.run,
-    "sql": sql.run,
-    "flight_sql": flight_sql.run,
-    "training": training.run,
-    "same_host": same_host.run,
-}
-_RESULTS = Path(__file__).parent / "RESULTS.md"
+_RESULTS = Path(__file__).parent / "FLOORS.md"
 
 
 def main(argv: list[str]) -> int:
@@ -79,24 +31,45 @@ def main(argv: list[str]) -> int:
         _check_disk(folder)
         described = machine.describe(folder)
         print(described, flush=True)
-        sections = _run(options.names or list(MEASUREMENTS), folder, quick=options.quick)
+        return _run(options, folder, described, f"python -m bench {' '.join(argv)}")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _run(options: argparse.Namespace, folder: Path, described: str, command: str) -> int:
+    def quickly(name: str) -> list[Figure]:
+        return _measured(name, Session(folder / name, quick=True, watched_only=True))
+
+    if options.check:
+        return guard.check(options.names or GUARDED, quickly, described)
+    if options.record:
+        return guard.take_record(options.names or GUARDED, quickly, options.record, described)
+    sections = _shown(options.names or MEASUREMENTS, folder, quick=options.quick)
     if options.write:
-        write(_RESULTS, described, f"python -m bench {' '.join(argv)}", sections)
+        write(_RESULTS, described, command, sections)
     return 0
 
 
 def _options(argv: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("names", nargs="*", metavar="name", help=", ".join(MEASUREMENTS))
-    parser.add_argument("--quick", action="store_true", help="fewer rounds: under three minutes")
-    parser.add_argument("--write", action="store_true", help=f"write {_RESULTS.name}")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds and fewer rows")
     parser.add_argument("--dir", help="where the data go for the time of the run; a real disk")
+    purpose = parser.add_mutually_exclusive_group()
+    purpose.add_argument("--write", action="store_true", help=f"write {_RESULTS.name}")
+    purpose.add_argument("--check", action="store_true", help="compare a quick run with the record")
+    purpose.add_argument("--record", type=int, metavar="N", help="write the record of N quick runs")
     options = parser.parse_args(argv)
-    unknown = [name for name in options.names if name not in MEASUREMENTS]
+    known = GUARDED if options.check or options.record else MEASUREMENTS
+    unknown = [name for name in options.names if name not in known]
     if unknown:
-        parser.error(f"there is no measurement {unknown[0]!r}; there are {', '.join(MEASUREMENTS)}")
+        parser.error(f"there is no measurement {unknown[0]!r}; there are {', '.join(known)}")
+    if options.record is not None and options.record < guard.RUNS_MIN:
+        parser.error(f"a record needs at least {guard.RUNS_MIN} runs to know how they spread")
     return options
 
 
@@ -106,17 +79,23 @@ def _check_disk(folder: Path) -> None:
         raise SystemExit(f"{folder} is in memory ({kind}); give a folder on a disk with --dir.")
 
 
-def _run(names: list[str], folder: Path, *, quick: bool) -> dict[str, list[Figure]]:
+def _shown(names: Iterable[str], folder: Path, *, quick: bool) -> dict[str, list[Figure]]:
     sections = {}
     for name in names:
-        begun = time.monotonic()
-        place = folder / name
-        sections[name] = list(MEASUREMENTS[name](Session(place, quick)))
-        shutil.rmtree(place, ignore_errors=True)
-        load, seconds = os.getloadavg()[0], time.monotonic() - begun
-        print(f"\n{name} ({seconds:.0f} s, load {load:.1f} at its end)", flush=True)
+        sections[name] = _measured(name, Session(folder / name, quick))
         print(table(sections[name]), flush=True)
     return sections
+
+
+def _measured(name: str, session: Session) -> list[Figure]:
+    begun = time.monotonic()
+    try:
+        figures = list(MEASUREMENTS[name](session))
+    finally:
+        shutil.rmtree(session.folder, ignore_errors=True)
+    load, seconds = os.getloadavg()[0], time.monotonic() - begun
+    print(f"\n{name} ({seconds:.0f} s, load {load:.1f} at its end)", flush=True)
+    return figures
 
 
 if __name__ == "__main__":

@@ -5,13 +5,19 @@ from __future__ import annotations
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from bench.measure import Ratio, Seconds
+
+Better = Literal["more", "less"]
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured number; `at_least` or `at_most` is what it should reach, if anything."""
+    """One measured number; `at_least` or `at_most` is what it should reach, if anything.
+
+    `watched`: quick runs are compared with recorded.json, and what is better is more or less of it.
+    """
 
     what: str
     value: float
@@ -20,6 +26,7 @@ class Figure:
     at_most: float | None = None
     spread: tuple[float, float, float] | None = None
     note: str = ""
+    watched: Better | None = None
 
     @property
     def reached(self) -> bool | None:
@@ -47,10 +54,11 @@ def compared(
     at_least: float | None = None,
     at_most: float | None = None,
     note: str = "",
+    watched: Better | None = None,
 ) -> Figure:
     """A figure that is a ratio."""
     spread = (ratio.low, ratio.paired, ratio.high)
-    return Figure(what, ratio.value, "x", at_least, at_most, spread, note)
+    return Figure(what, ratio.value, "x", at_least, at_most, spread, note, watched)
 
 
 def in_ms(**times: Seconds) -> str:
@@ -63,8 +71,13 @@ _HEAD = ["work", "found", "quartiles of rounds", "reach", "reached", "medians"]
 
 def table(figures: list[Figure]) -> str:
     """The figures as a Markdown table."""
-    rows = [_HEAD, ["---"] * len(_HEAD), *(figure.cells() for figure in figures)]
-    widths = [max(len(row[at]) for row in rows) for at in range(len(_HEAD))]
+    return aligned(_HEAD, [figure.cells() for figure in figures])
+
+
+def aligned(head: list[str], body: list[list[str]]) -> str:
+    """A Markdown table whose columns are as wide as their widest cell."""
+    rows = [head, ["---"] * len(head), *body]
+    widths = [max(len(row[at]) for row in rows) for at in range(len(head))]
     lines = []
     for row in rows:
         fill = "-" if row[0] == "---" else " "
@@ -73,7 +86,7 @@ def table(figures: list[Figure]) -> str:
     return "\n".join(lines)
 
 
-_TITLE = """# Results
+_TITLE = """# Against the floors
 
 Each part was written by the command above it, on the machine described there; README.md says
 what is measured against what."""

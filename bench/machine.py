@@ -6,7 +6,7 @@ import os
 import platform
 import sys
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 _PACKAGES = ("flightstore", "pyarrow", "polars", "pandas", "numpy", "duckdb")
@@ -22,7 +22,7 @@ def describe(folder: Path) -> str:
         "memory": _first("/proc/meminfo", "MemTotal"),
         "disk": f"{file_system} on {device}",
         "system": f"{platform.system()} {platform.release()}, Python {sys.version.split()[0]}",
-        "packages": ", ".join(f"{name} {version(name)}" for name in _PACKAGES),
+        "packages": ", ".join(filter(None, map(_installed, _PACKAGES))),
     }
     return "\n".join(f"* {name}: {text}" for name, text in facts.items())
 
@@ -36,6 +36,14 @@ def mount_of(folder: Path) -> tuple[str, str]:
         if folder.resolve().is_relative_to(point) and len(point) > longest:
             found, longest = (kind, device), len(point)
     return found
+
+
+def _installed(name: str) -> str:
+    """A package with its version; nothing where it is not installed."""
+    try:
+        return f"{name} {version(name)}"
+    except PackageNotFoundError:
+        return ""
 
 
 def _first(path: str, key: str) -> str:

@@ -47,15 +47,16 @@ def flightstore(data_dir: Path, *, settings: Mapping[str, str] | None = None) ->
 
 @contextmanager
 def floor(arguments: Sequence[str]) -> Iterator[Server]:
-    """The bare Flight server of floors.py."""
-    with _running([sys.executable, "-m", "bench.floors", *arguments], {}) as server:
+    """The bare Flight server of floors/bare_flight.py."""
+    with _running([sys.executable, "-m", "bench.floors.bare_flight", *arguments], {}) as server:
         yield server
 
 
 @contextmanager
 def simulated(arguments: Sequence[str]) -> Iterator[Server]:
-    """The simulated exchange of simulated.py."""
-    with _running([sys.executable, "-m", "bench.simulated", *arguments], {}) as server:
+    """The simulated exchange of floors/ingestion/simulated.py."""
+    program = [sys.executable, "-m", "bench.floors.ingestion.simulated"]
+    with _running([*program, *arguments], {}) as server:
         yield server
 
 

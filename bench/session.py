@@ -9,10 +9,14 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One run of one measurement."""
+    """One run of one measurement.
+
+    watched_only   leave out what takes time and yields no figure that is watched
+    """
 
     folder: Path
     quick: bool
+    watched_only: bool = False
 
     def pick(self, full: int, quick: int) -> int:
         """`full`, or `quick` in a quick run."""

@@ -24,7 +24,8 @@ as not offered. A question that users put in several ways has several methods: `
     put_now                                 W7  put a trade of this moment; until its bar has it
     subscribe                               W8  begin to follow new trades, in a thread
     deliver                                 W8  put a trade; until the subscriber has it
-    load_big, read_big                      W10 4 GB of bars; read them all, and keep nothing
+    load_big, read_big                      W10 `big` under 42 names; read it all, keep nothing,
+                                                return the number of rows
     stop, kill, start                       W10 of the server; start: until a question is answered
 
 Rows go in and come out as they are: `ts` in UTC and to the nanosecond, float64 prices. Frames are
@@ -36,6 +37,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
+
+from bench.peers import inputs
 
 Question = TypeVar("Question", bound=Callable[..., Any])
 _WAY = "_way"
@@ -80,6 +83,11 @@ class Contestant:
     def processes(self) -> list[int]:
         """The servers' process ids, for their processor time and memory; children are counted."""
         return []
+
+    def read_trades(self) -> None:
+        """Have the trades in memory, so that reading them is no part of putting them."""
+        for name in ("main", "late"):
+            inputs.batches(self.inputs, name)
 
     def offers(self) -> dict[str, dict[str, str]]:
         """The methods that answer each question, by the names of the ways; the plain one is ""."""

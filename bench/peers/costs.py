@@ -14,7 +14,12 @@ _SAMPLE_SECONDS = 0.1
 
 def processor_seconds(roots: Iterable[int]) -> float:
     """Seconds of processor time that this process and the trees of `roots` have used so far."""
-    return time.process_time() + sum(_ticks(pid) for root in roots for pid in tree(root)) / _TICKS
+    return time.process_time() + sum(map(_ticks, _trees(roots))) / _TICKS
+
+
+def _trees(roots: Iterable[int]) -> set[int]:
+    """The processes of all trees; a server is in its client's, too, if that has started it."""
+    return {pid for root in roots for pid in tree(root)}
 
 
 def tree(root: int) -> Iterator[int]:
@@ -33,7 +38,7 @@ def _ticks(pid: int) -> int:
 
 def memory(roots: Iterable[int]) -> int:
     """Bytes of memory of the trees of `roots`, what they share counted once; no mapped files."""
-    return sum(_proportional(pid) for root in roots for pid in tree(root))
+    return sum(map(_proportional, _trees(roots)))
 
 
 def _proportional(pid: int) -> int:
@@ -75,5 +80,9 @@ class PeakMemory:
         self._thread.join()
 
     def _sample(self) -> None:
-        while not self._done.wait(_SAMPLE_SECONDS):
+        pause = _SAMPLE_SECONDS
+        while not self._done.wait(pause):
+            begun = time.perf_counter()
             self.bytes = max(self.bytes, memory(self._roots))
+            # Whoever has much memory is not slowed down by having it counted.
+            pause = max(_SAMPLE_SECONDS, 20 * (time.perf_counter() - begun))

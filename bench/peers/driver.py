@@ -1,14 +1,16 @@
 """A contestant's own process: `python -m bench.peers.driver NAME FOLDER INPUTS`.
 
 Reads one JSON object a line: `{"method": ..., "times": n, "save": path}` has a method called n
-times, each timed with the processor time it took here and in the servers; or, with `save`, called
-once and what it returns written to an Arrow file. Answers each with one JSON object a line.
+times, each timed, with the processor time that a call took here and in the servers; or, with
+`save`, called once and what it returns written to an Arrow file. Answers each with one JSON object
+a line.
 """
 
 from __future__ import annotations
 
 import gc
 import json
+import os
 import sys
 import time
 import traceback
@@ -21,8 +23,9 @@ from bench.peers.contestants import load
 
 
 def main(name: str, folder: str, inputs: str) -> int:
-    # What a library prints must not come between the answers.
-    out, sys.stdout = sys.stdout, sys.stderr
+    # What a library prints, or writes to the descriptor, must not come between the answers.
+    out, sys.stdout = os.fdopen(os.dup(1), "w"), sys.stderr
+    os.dup2(2, 1)
     try:
         contestant = load(name)
         contestant.folder, contestant.inputs = Path(folder), Path(inputs)
@@ -62,17 +65,19 @@ def _answer(contestant: Contestant, asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def _timed(contestant: Contestant, method: Any, arguments: list[Any], times: int) -> dict[str, Any]:
-    seconds, cpu = [], []
+    seconds, number = [], None
     servers = contestant.processes()
     gc.collect()
+    before = costs.processor_seconds(servers)
     for _ in range(times):
-        before = costs.processor_seconds(servers)
         start = time.perf_counter()
         result = method(*arguments)
         seconds.append(time.perf_counter() - start)
-        cpu.append(costs.processor_seconds(servers) - before)
+        number = result if isinstance(result, int) else None
         del result
-    return {"seconds": seconds, "cpu": cpu, "processes": contestant.processes()}
+    cpu = (costs.processor_seconds(servers) - before) / times
+    processes = contestant.processes()
+    return {"seconds": seconds, "cpu": [cpu], "number": number, "processes": processes}
 
 
 if __name__ == "__main__":

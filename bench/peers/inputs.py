@@ -7,13 +7,17 @@
                     shuffled and put into `late`; about a third share their millisecond with another
     joining_trades  1 M trades, and
     joining_bars    200,000 minute bars of the same time
+    corrections     1,000 trades of those thirty days, with ids of their own, in one batch
+    big             2 M bars, one per second: 96 MB. Loaded under each of `BIG`, that is 4 GB
 
-All are made from fixed seeds. A quick run has a tenth of the rows.
+All are made from fixed seeds. A quick run has a tenth of the rows, and all corrections. W7 has a
+folder of its own, in which `main` is a fifth of what it is elsewhere.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -25,10 +29,14 @@ from flightstore_proto.schemas import TRADES
 
 BATCH = 50_000
 TRADES_MAIN, TRADES_LATE = 5_000_000, 500_000
-TRADED_NS = 30 * made.DAY_NS
+DAY_NS = made.DAY_NS
+TRADED_NS = 30 * DAY_NS
 YEARS_ROWS = (5 * 365 + 1) * 1_440  # 2020 was a leap year
 HISTORY, YEARS, TRADED = "bench:BTC/USDT", "bench:ETH/USDT", "bench:TRADED/USDT"
-DAY_START_NS = made.START_NS + 900 * made.DAY_NS  # W5's day, in the middle of the five years
+BIG = [f"bench:BIG{number:02}/USDT" for number in range(42)]
+BIG_ROWS = 2_000_000
+CORRECTIONS = 1_000
+DAY_START_NS = made.START_NS + 900 * DAY_NS  # W5's day, in the middle of the five years
 KEY = ["ts", "id"]
 
 
@@ -48,10 +56,10 @@ class Inputs:
     def path(self, name: str) -> Path:
         return path(self.folder, name)
 
-    def rows(self, name: str) -> int:
-        """How many rows a file has."""
-        self.make(name)
-        return table(self.folder, name).num_rows
+    def rows(self, *names: str) -> int:
+        """How many rows some files have together."""
+        self.make(*names)
+        return sum(table(self.folder, name).num_rows for name in names)
 
     def frame(self, *names: str) -> pl.DataFrame:
         """The rows of some files together."""
@@ -74,6 +82,7 @@ def table(folder: Path, name: str) -> pa.Table:
     return pa.ipc.open_file(pa.memory_map(str(path(folder, name)))).read_all()
 
 
+@cache
 def batches(folder: Path, name: str) -> list[pa.RecordBatch]:
     """The batches of a file as they were written, in memory: reading them is nobody's cost."""
     with pa.OSFile(str(path(folder, name))) as file:
@@ -130,6 +139,20 @@ def trades(rows: int) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=TRADES)
 
 
+def _corrections(of: Inputs) -> None:
+    draw = np.random.default_rng(6)
+    rows = trades(CORRECTIONS)
+    ms = np.sort(draw.integers(0, TRADED_NS // 10**6, CORRECTIONS))
+    ts = pa.array(made.START_NS + ms * 10**6).cast(pa.timestamp("ns", "UTC"))
+    ids = pa.array(np.arange(CORRECTIONS) + 2 * 10**9).cast(pa.utf8())
+    columns = [ts, ids, *rows.columns[2:]]
+    of.write("corrections", pa.Table.from_arrays(columns, schema=TRADES), BATCH)
+
+
+def _big(of: Inputs) -> None:
+    of.write("big", made.bars(BIG_ROWS // of.share, 10**9, seed=2))
+
+
 def _joining(of: Inputs) -> None:
     left, right = made.joining(5 * of.share)
     of.write("joining_trades", left, BATCH)
@@ -142,6 +165,8 @@ _MAKERS: dict[str, Callable[[Inputs], None]] = {
     "years": _years,
     "main": _trades,
     "late": _trades,
+    "corrections": _corrections,
+    "big": _big,
     "joining_trades": _joining,
     "joining_bars": _joining,
 }
@@ -150,8 +175,14 @@ _MAKERS: dict[str, Callable[[Inputs], None]] = {
 def day(years: pl.DataFrame) -> pl.DataFrame:
     """The right answer to W5's question for one day."""
     start = pl.lit(DAY_START_NS).cast(pl.Datetime("ns", "UTC"))
-    end = pl.lit(DAY_START_NS + made.DAY_NS).cast(pl.Datetime("ns", "UTC"))
+    end = pl.lit(DAY_START_NS + DAY_NS).cast(pl.Datetime("ns", "UTC"))
     return years.filter(pl.col("ts") >= start, pl.col("ts") < end)
+
+
+def joined(folder: Path) -> pl.DataFrame:
+    """The right answer to W6's question."""
+    bars = pl.DataFrame(table(folder, "joining_bars"))
+    return pl.DataFrame(table(folder, "joining_trades")).join_asof(bars, on="ts")
 
 
 def candles(trades: pl.DataFrame) -> pl.DataFrame:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import statistics
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from bench.peers.contest import Cost
+
+_NUMBERS = re.compile(r"\[\n([-\d.e,\s]+)\]")  # within a string, a line does not end
 
 
 @dataclass
@@ -19,7 +22,7 @@ class Result:
     question    what was asked, in words: "whole history to pandas"
     who         the contestant, with the way it was asked: "PostgreSQL (ADBC)"
     seconds     of each round
-    cpu         processor seconds of client and servers, of each round
+    cpu         processor seconds of client and servers, of each round (of a call, in its mean)
     memory      bytes of client and servers at their peak; 0: not measured
     verdict     "right", or what was wrong with the answer; empty where there is none
     rows        rows written or read, where a rate says more than a time
@@ -51,7 +54,10 @@ def measured(
     workload: str, question: str, who: str, cost: Cost, *, verdict: str = "", rows: int = 0
 ) -> Result:
     """A result of what `Contest.turns` found."""
-    return Result(workload, question, who, cost.seconds, cost.cpu, cost.memory, verdict, rows)
+    failed = cost.failed
+    return Result(
+        workload, question, who, cost.seconds, cost.cpu, cost.memory, verdict, rows, failed=failed
+    )
 
 
 @dataclass
@@ -82,4 +88,8 @@ def save(path: Path, runs: Iterable[Run]) -> None:
     """Keep `runs`, in the place of older ones of the same workloads."""
     kept = load(path) | {run.workload: run for run in runs}
     text = {name: asdict(kept[name]) for name in sorted(kept, key=lambda n: int(n[1:]))}
-    path.write_text(json.dumps(text, indent=1) + "\n")
+    path.write_text(_NUMBERS.sub(_on_one_line, json.dumps(text, indent=1)) + "\n")
+
+
+def _on_one_line(numbers: re.Match[str]) -> str:
+    return "[" + ", ".join(f"{float(one):.6g}" for one in numbers[1].split(",")) + "]"

@@ -20,7 +20,7 @@ CONTESTANTS = {
 
 
 def load(name: str) -> Contestant:
-    """The contestant of that name. Raises Missing where it cannot take part."""
-    module, _, kind = CONTESTANTS[name].partition(":")
+    """The contestant of that name, or of a place like those above. Raises ImportError."""
+    module, _, kind = CONTESTANTS.get(name, name).partition(":")
     contestant: Contestant = getattr(import_module(module), kind)()
     return contestant

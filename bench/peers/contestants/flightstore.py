@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from importlib.metadata import version
 from typing import Any, ClassVar
 
@@ -10,29 +9,47 @@ import pandas as pd
 import polars as pl
 
 import flightstore as fs
-from bench import processes
 from bench.peers import inputs
 from bench.peers.contestant import Contestant, way
+from bench.peers.contestants.flightstore_growth import Growth
+from bench.peers.contestants.flightstore_live import Live
+from bench.peers.contestants.flightstore_server import Server
 
 _SERIES_A_PUT = 500  # of the wide rows
 
 
-class Flightstore(Contestant):
+class Flightstore(Live, Growth, Contestant):
     durable: ClassVar[str] = "fdatasync before each acknowledgement"
 
     def open(self) -> None:
         self.title = f"flightstore {version('flightstore')}"
-        self._held = ExitStack()
-        self._server = self._held.enter_context(processes.flightstore(self.folder / "store"))
-        connect = self._held.enter_context
-        self._db = connect(fs.connect(self._server.uri, same_host=False))
-        self._mapping = connect(fs.connect(self._server.uri, same_host=True))
+        self._serve()
+
+    def _serve(self) -> None:
+        self._server = Server(self.folder / "store")
+        self._db = fs.connect(self._server.uri, same_host=False)
+        self._mapping = fs.connect(self._server.uri, same_host=True)
 
     def close(self) -> None:
-        self._held.close()
+        self._hang_up()
+        self._db.close()
+        self._mapping.close()
+        self._server.stop()
 
     def processes(self) -> list[int]:
         return [self._server.pid]
+
+    def stop(self) -> None:
+        self.close()
+
+    def kill(self) -> None:
+        self._server.kill()
+        self.close()
+
+    def start(self) -> None:
+        self._serve()
+        if self._db.trades(inputs.TRADED, tail=1).is_empty():
+            raise RuntimeError("The trades are gone.")
 
     def load_history(self) -> None:
         self._db.write(inputs.HISTORY, inputs.table(self.inputs, "history"), timeframe="1m")
@@ -54,6 +71,11 @@ class Flightstore(Contestant):
         self._db.write(inputs.TRADED, rows, dataset="trades")
         rows = inputs.table(self.inputs, "joining_bars")
         self._db.write(inputs.TRADED, rows, timeframe="1m")
+
+    def load_big(self) -> None:
+        rows = inputs.table(self.inputs, "big")
+        for name in inputs.BIG:
+            self._db.write(name, rows, timeframe="1s")
 
     def settle(self) -> None:
         self._db.flush()
@@ -117,3 +139,7 @@ class Flightstore(Contestant):
     def asof(self) -> Any:
         left = fs.Rows("trades", inputs.TRADED)
         return self._db.asof(left, fs.Rows("candles", inputs.TRADED, "1m"))
+
+    def read_big(self) -> int:
+        with self._db.batches(inputs.BIG, "1s") as batches:
+            return sum(batch.num_rows for batch in batches)

@@ -21,32 +21,34 @@ _STEPS = {PUT: "write_main", RESEND: "write_main", LATE: "write_late"}
 def run(contest: Contest) -> Iterator[Result]:
     contest.inputs.make("main", "late")
     for name in contest.names:
-        yield from _alone(contest, name)
+        with contest.driver(name) as driver:
+            labels = list(driver.ways("write_main"))
+        for label in labels:
+            yield from _alone(contest, name, label)
 
 
-def _alone(contest: Contest, name: str) -> Iterator[Result]:
+def _alone(contest: Contest, name: str, label: str) -> Iterator[Result]:
     costs = {words: Cost() for words in _STEPS}
     verdict = ""
     for turn in range(contest.pick(3, 1)):
         with contest.driver(name) as driver:
-            if driver.missing is not None or not driver.ways("write_main"):
-                return
             try:
-                _write(driver, costs)
+                _write(driver, label, costs)
                 if turn == 0:
-                    verdict = _judge(contest, driver)
+                    verdict = _judge(contest, driver, label)
             except Failed as error:
-                yield from (Result("W3", words, name, failed=str(error)) for words in _STEPS)
+                yield from (Result("W3", words, label, failed=str(error)) for words in _STEPS)
                 return
     for words, cost in costs.items():
         rows = contest.inputs.rows("late" if words == LATE else "main")
-        yield measured("W3", words, name, cost, verdict=verdict, rows=rows)
+        yield measured("W3", words, label, cost, verdict=verdict, rows=rows)
 
 
-def _write(driver: Driver, costs: dict[str, Cost]) -> None:
-    driver.ask("new_trades")
-    for words, method in _STEPS.items():
-        _step(driver, method, costs[words])
+def _write(driver: Driver, label: str, costs: dict[str, Cost]) -> None:
+    driver.ask("read_trades")
+    driver.ask(driver.method("new_trades", label))
+    for words, question in _STEPS.items():
+        _step(driver, driver.method(question, label), costs[words])
 
 
 def _step(driver: Driver, method: str, cost: Cost) -> None:
@@ -55,6 +57,6 @@ def _step(driver: Driver, method: str, cost: Cost) -> None:
     cost.memory = max(cost.memory, peak.bytes)
 
 
-def _judge(contest: Contest, driver: Driver) -> str:
+def _judge(contest: Contest, driver: Driver, label: str) -> str:
     expected = contest.inputs.frame("main", "late")
-    return str(judge(driver.answer("trades"), expected, KEY))
+    return str(judge(driver.answer(driver.method("trades", label)), expected, KEY))

@@ -7,7 +7,7 @@ came since the last one. A view is three references: nothing in it ever changes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from threading import RLock
 
@@ -28,25 +28,30 @@ _SMALL_BYTES = 4096
 Chunks = tuple[pa.RecordBatch, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class MemtableView:
-    """A memtable as it stood: sorted chunks and the appends that were not folded in yet."""
+    """A memtable as it stood: sorted chunks and the appends that were not folded in yet.
+
+    They are folded once, however often the view is read: a derived series reads its base for each
+    stretch of windows that a put has touched.
+    """
 
     table: Memtable
     chunks: Chunks
     pending: list[pa.RecordBatch]
     pending_count: int
     max_lsn: int
+    _folded: Chunks | None = field(default=None, compare=False, repr=False)
 
     def sorted_chunks(self) -> Chunks:
         """The rows in key order, one per key, as batches of which each follows the one before."""
         if not self.pending_count:
             return self.chunks
-        if self.table.pending is not self.pending:  # folded since by somebody else
-            return fold(self.chunks, self.pending[: self.pending_count], self.table.key_has_id)
-        folded = fold(self.chunks, self.pending[: self.pending_count], self.table.key_has_id)
-        self.table.replace(self, folded)
-        return folded
+        if self._folded is None:
+            pending = self.pending[: self.pending_count]
+            self._folded = fold(self.chunks, pending, self.table.key_has_id)
+            self.table.replace(self, self._folded)  # unless somebody else has folded it since
+        return self._folded
 
 
 class Memtable:

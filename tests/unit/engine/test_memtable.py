@@ -5,6 +5,7 @@ from __future__ import annotations
 from threading import RLock
 
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.rows import bars_of, candles, own
@@ -93,3 +94,22 @@ def test_large_runs_that_share_a_time_are_merged() -> None:
     runs = [_large(0), _large(memtable._TAIL_ROWS_MAX - 1)]
     chunks = memtable.fold((), runs, key_has_id=False)
     assert sum(map(len, chunks)) == 2 * memtable._TAIL_ROWS_MAX - 1
+
+
+def test_a_view_is_folded_once_however_often_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand late trades made a derived series fold its whole base a thousand times."""
+    table, folds = Memtable(False, RLock()), []
+    for number in range(3):
+        table.append(candles([number], 1.0), number + 1, 100)
+    view, fold = table.view(), memtable.fold
+
+    def counted(
+        chunks: memtable.Chunks, runs: list[pa.RecordBatch], key_has_id: bool
+    ) -> memtable.Chunks:
+        folds.append(len(runs))
+        return fold(chunks, runs, key_has_id)
+
+    monkeypatch.setattr(memtable, "fold", counted)
+    read = [bars_of(view.sorted_chunks()) for _ in range(5)]
+    assert folds == [3]
+    assert read == [[(0, 1.0), (1, 1.0), (2, 1.0)]] * 5

@@ -1,0 +1,1 @@
+"""What the server computes: longer bars, as-of joins, SQL."""

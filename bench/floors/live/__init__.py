@@ -1,0 +1,1 @@
+"""Subscribers: what they get, and what they cost."""

@@ -1,0 +1,1 @@
+"""Running a server: starts, memory, replicas, cold segments, everybody at once."""

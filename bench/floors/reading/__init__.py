@@ -1,0 +1,1 @@
+"""Reading what is stored: over the wire, on the server's own machine, and for training."""

@@ -1,0 +1,1 @@
+"""Puts, durable before they are acknowledged, and the bytes they cost."""
