@@ -30,6 +30,8 @@ LIMITS: dict[str, dict[str, float | str]] = {
     "log": {"file_bytes": 4 * MIB, "keep_bytes": 16 * MIB, "keep_seconds": 0}
     | {"feed_bytes_max": 4 * MIB},
     "flush": {"memory_bytes": 4 * MIB},
+    # A hundred thousand of them, which is the default, take 25 minutes and 30 MiB to gather.
+    "limits": {"remembered_puts": 1_000},
     "replication": {"token": TOKEN},
 }
 LOG_MIB_MAX = 64.0
