@@ -8,7 +8,7 @@ from bench.figures import Figure
 from bench.floors.derived import aggregates, asof, flight_sql, resample, sql
 from bench.floors.ingestion import ingest_backfill, ingest_live
 from bench.floors.live import live, stuck
-from bench.floors.operating import cold, memory, mixed, recovery, replica, start
+from bench.floors.operating import cold, memory, mixed, recovery, replica, start, unit_costs
 from bench.floors.reading import (
     latest,
     read_history,
@@ -45,6 +45,7 @@ MEASUREMENTS: Mapping[str, Callable[[Session], Iterator[Figure]]] = {
     "recovery": recovery.run,
     "memory": memory.run,
     "cold": cold.run,
+    "unit_costs": unit_costs.run,
     "replica": replica.run,
     "mixed": mixed.run,
 }

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-_TICKS = os.sysconf("SC_CLK_TCK")
+from bench import processes
+
 _SAMPLE_SECONDS = 0.1
 
 
 def processor_seconds(roots: Iterable[int]) -> float:
     """Seconds of processor time that this process and the trees of `roots` have used so far."""
-    return time.process_time() + sum(map(_ticks, _trees(roots))) / _TICKS
+    return time.process_time() + sum(map(processes.processor_seconds, _trees(roots)))
 
 
 def _trees(roots: Iterable[int]) -> set[int]:
@@ -28,12 +28,6 @@ def tree(root: int) -> Iterator[int]:
     for tasks in Path(f"/proc/{root}/task").glob("*/children"):
         for child in _text(tasks).split():
             yield from tree(int(child))
-
-
-def _ticks(pid: int) -> int:
-    """Of a process, with its children that have ended and been waited for (proc(5))."""
-    fields = _text(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
-    return sum(int(field) for field in fields[11:15]) if fields else 0
 
 
 def memory(roots: Iterable[int]) -> int:

@@ -18,6 +18,7 @@ server.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from urllib.parse import quote
 
 from flightstore_proto.instrument import Instrument
@@ -111,6 +112,7 @@ def segment_id(file: str) -> int | None:
     return int(number) if suffix == "arrow" and number.isdecimal() else None
 
 
+@lru_cache(maxsize=4_096)  # most parts of most paths are the same, and a flush writes thousands
 def _encoded(text: str) -> str:
     # quote() leaves '.' alone; a part is never only dots because it always has its key in front.
     return quote(text, safe="")

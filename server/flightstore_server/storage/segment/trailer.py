@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 
 import pyarrow as pa
 
@@ -59,10 +59,18 @@ class Trailer:
 
 def custom_metadata(trailer: Trailer) -> dict[str, str]:
     """`trailer` as the custom metadata of a record batch."""
-    values = asdict(trailer)
-    values["index"] = base64.b64encode(trailer.index).decode()
+    values = {
+        **_shallow(trailer),
+        "identity": _shallow(trailer.identity),
+        "index": base64.b64encode(trailer.index).decode(),
+    }
     text = json.dumps(values)
     return {_KEY: f"{_MAGIC.decode()}{len(text):08x} {crc(text.encode()):08x} {text}"}
+
+
+def _shallow(record: SeriesIdentity | Trailer) -> dict[str, object]:
+    """As asdict(), which copies every value and takes ten times as long."""
+    return {field.name: getattr(record, field.name) for field in fields(record)}
 
 
 def find(data: pa.Buffer) -> Trailer | None:

@@ -91,7 +91,8 @@ def write_segment(
     store only once the catalog or the log names it.
     """
     temporary = layout.temporary(name.id)
-    target = layout.segment_file(name.series.folder, name.period, name.id)
+    folder = name.series.folder
+    target = layout.segment_file(folder, name.period, name.id)
     about = Trailer(name.id, name.series, max_lsn, codec, head_crc=0, index=b"")
     file = files.create(temporary)
     try:
@@ -100,7 +101,7 @@ def write_segment(
         size = file.size
     finally:
         file.close()
-    files.make_dir(name.series.folder)
+    files.make_dir(folder)
     files.publish(temporary, target)
     rows = sum(entry.rows for entry in entries)
     return Segment(
