@@ -10,36 +10,25 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from flightstore_proto.errors import Corrupt
-from flightstore_proto.timeframe import DAY_NS
-from flightstore_server.engine import compaction, flush
+from flightstore_server.engine import flush
 from flightstore_server.engine.aggregates.freshen import Aggregates
 from flightstore_server.engine.bulk import BulkWriter
 from flightstore_server.engine.commits import Committer
 from flightstore_server.engine.counters import Work
 from flightstore_server.engine.flush import Sealed
 from flightstore_server.engine.limits import Limits
+from flightstore_server.engine.merging import Compacted, Merging
 from flightstore_server.engine.pins import Pins
 from flightstore_server.engine.positions import Positions
 from flightstore_server.engine.reservations import Reservations
-from flightstore_server.engine.series import Segments, Series
+from flightstore_server.engine.series import Segments
 from flightstore_server.engine.state import State
-from flightstore_server.storage.catalog import Catalog, Change
+from flightstore_server.storage.catalog import Catalog
 from flightstore_server.storage.files import Files
 from flightstore_server.storage.log.reader import log_files
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class Compacted:
-    """What a round of compaction did."""
-
-    merged: int = 0
-    written: int = 0
-    bytes: int = 0
 
 
 class Maintenance:
@@ -62,7 +51,10 @@ class Maintenance:
         self.aggregates = Aggregates(
             state, self.pins, BulkWriter(files, reservations, limits), self.lock
         )
-        self.flushes, self.compactions = Work(), Work()
+        self.flushes = Work()
+        self.merging = Merging(
+            files, catalog, state, reservations, limits, stored, clock, self.lock
+        )
         self._files = files
         self._catalog = catalog
         self._state = state
@@ -141,21 +133,10 @@ class Maintenance:
 
     def compact(self, *, full: bool = False) -> Compacted:
         """Merge what is due, or everything that can be merged."""
-        done = Compacted()
-        for series_id in sorted(self._stored if full else self._changed_series):
-            self._changed_series.discard(series_id)
-            with self.lock:
-                series = self._state.names.by_id.get(series_id)
-                if series is not None and series_id in self._stored:
-                    self._compact_safely(series, done, full=full)
-        return done
-
-    def _compact_safely(self, series: Series, done: Compacted, *, full: bool) -> None:
-        try:
-            self._compact_series(series, done, full=full)
-        except Corrupt as error:
-            # One damaged file must not stop the others; readers of it get the same error.
-            log.error("%s is not compacted: %s", series, error)
+        with self.lock:
+            due = sorted(self._stored if full else self._changed_series)
+            self._changed_series.clear()
+        return self.merging.compact(due, full=full)
 
     def _look_for_cold(self) -> None:
         """Every hour, have all series looked at for periods that have become cold."""
@@ -187,43 +168,6 @@ class Maintenance:
             or age >= limits.flush_age_seconds
         )
 
-    def _compact_series(self, series: Series, done: Compacted, *, full: bool) -> None:
-        with self._state.lock:
-            # As they stand now, deletes included, and only those the catalog knows: a bulk segment
-            # that is not in it yet is newer than the catalog's LSN.
-            known = {s.id for s in self._stored[series.id]}
-            candidates = tuple(s for s in series.segments if s.id in known)
-        if full:
-            merges = compaction.plan_full(series, candidates, self._limits)
-        else:
-            cold_before = 0
-            if self._limits.cold_age_days:
-                cold_before = self._clock() - int(self._limits.cold_age_days * DAY_NS)
-            merges = compaction.plan(series, candidates, self._limits, cold_before=cold_before)
-        for merge in merges:
-            self._merge(series, merge, done)
-
-    def _merge(self, series: Series, merge: compaction.Merge, done: Compacted) -> None:
-        started = time.perf_counter()
-        written = compaction.write(
-            series,
-            merge,
-            self._state.segments,
-            self._files,
-            self._reservations,
-            segment_rows_max=self._limits.segment_rows_max,
-        )
-        old = {segment.id for segment in merge.segments}
-        self._catalog.commit(Change(added=list(written), retired=sorted(old)))
-        with self._state.lock:
-            series.segments = _swapped(series.segments, old, written)
-            self._stored[series.id] = _swapped(self._stored[series.id], old, written)
-        size = sum(segment.size for segment in written)
-        self.compactions.add(len(written), size, time.perf_counter() - started)
-        done.merged += len(old)
-        done.written += len(written)
-        done.bytes += size
-
     def _trim_log(self) -> None:
         """Drop log files whose records are in segments and old enough to be missed by nobody."""
         keep_since = self._clock() - int(self._limits.log_keep_seconds * 1e9)
@@ -237,8 +181,3 @@ class Maintenance:
             else:
                 self._flushed_at = [item for item in self._flushed_at if item[0] > keep_since]
             self.log_tail_lsn = log.drop_before(before, keep_bytes=limits.log_keep_bytes)
-
-
-def _swapped(segments: Segments, old: set[int], new: Segments) -> Segments:
-    kept = [s for s in segments if s.id not in old]
-    return tuple(sorted((*kept, *new), key=lambda s: s.max_lsn))

@@ -27,7 +27,8 @@ from flightstore_server.engine.declarations import Declarations
 from flightstore_server.engine.feed import Change, Feed
 from flightstore_server.engine.gone import gone_with
 from flightstore_server.engine.limits import Limits
-from flightstore_server.engine.maintenance import Compacted, Maintenance
+from flightstore_server.engine.maintenance import Maintenance
+from flightstore_server.engine.merging import Compacted
 from flightstore_server.engine.puts import Preparer
 from flightstore_server.engine.queries import Reader
 from flightstore_server.engine.reads import bounds

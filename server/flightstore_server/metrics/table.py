@@ -54,7 +54,7 @@ def _traffic(name: str, meaning: str, field: str) -> Metric:
 def _upkeep(name: str, meaning: str, field: str) -> Metric:
     def samples(at: Observed) -> Iterator[Sample]:
         yield ("flush",), getattr(at.store.maintenance.flushes, field)
-        yield ("compaction",), getattr(at.store.maintenance.compactions, field)
+        yield ("compaction",), getattr(at.store.maintenance.merging.done, field)
 
     return Metric(name, "counter", meaning, ("work",), samples)
 

@@ -138,7 +138,7 @@ def test_compactions_are_counted(store: Store) -> None:
         put(store, candles([number * MINUTE]))
         store.flush()
     store.compact(full=True)
-    work = store.maintenance.compactions
+    work = store.maintenance.merging.done
     assert (work.runs, work.files) == (1, 1)
     assert work.bytes > 0
 
