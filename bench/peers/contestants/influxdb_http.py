@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from http import HTTPStatus
 from http.client import HTTPConnection, HTTPResponse
 from typing import Any
 from urllib.parse import urlencode
@@ -12,9 +13,14 @@ from pyarrow import csv
 
 DATABASE = "bench"
 _PRECISION = "ms"
+_JSON = "application/json"
 _TIME = pa.timestamp("ms", "UTC")
 _BLOCK_BYTES = 4 << 20
 _BUSY = ("CompactionsActive", "CompactionsQueue", "CompactionQueue")  # endings of names of counters
+
+
+class NotStored(Exception):
+    """InfluxDB did not acknowledge a write, or has not all that it acknowledged."""
 
 
 class Connection:
@@ -27,8 +33,14 @@ class Connection:
         self._http.close()
 
     def write(self, lines: bytes) -> None:
-        """Points with times in milliseconds; returns once they are durable."""
-        self._asked("POST", "/write", {"precision": _PRECISION}, body=lines).read()
+        """Points with times in milliseconds; returns once they are durable. Raises NotStored.
+
+        Only 204 says that all are: "Write data with the InfluxDB API", HTTP response summary.
+        """
+        response = self._sent("POST", "/write", {"precision": _PRECISION}, body=lines)
+        said = response.read()
+        if response.status != HTTPStatus.NO_CONTENT:
+            raise NotStored(f"InfluxDB answered a write with {response.status}: {said[:500]!r}")
 
     def rows(self, statement: str) -> list[list[Any]]:
         """Run any statement; the values of the first series that it gives."""
@@ -65,17 +77,22 @@ class Connection:
         return False
 
     def _asked(
+        self, method: str, path: str, parameters: dict[str, str], *, accept: str = _JSON
+    ) -> HTTPResponse:
+        response = self._sent(method, path, parameters, accept=accept)
+        if response.status != HTTPStatus.OK:
+            raise RuntimeError(f"InfluxDB: {response.status} {response.read(500)!r}")
+        return response
+
+    def _sent(
         self,
         method: str,
         path: str,
         parameters: dict[str, str],
         *,
         body: bytes | None = None,
-        accept: str = "application/json",
+        accept: str = _JSON,
     ) -> HTTPResponse:
         target = f"{path}?{urlencode({'db': DATABASE, **parameters})}"
         self._http.request(method, target, body, {"Accept": accept})
-        response = self._http.getresponse()
-        if response.status not in (200, 204):
-            raise RuntimeError(f"InfluxDB: {response.status} {response.read(500)!r}")
-        return response
+        return self._http.getresponse()
