@@ -8,10 +8,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import flightstore as fs
 
@@ -111,16 +112,19 @@ def _status(pid: int, name: str) -> int:
     return 0
 
 
-class PeakMemory:
-    """The highest `memory` of a process within a `with` block, sampled every 20 ms."""
+class Peak:
+    """The most bytes that `measure` finds within a `with` block, asked every `pause` seconds.
 
-    def __init__(self, pid: int) -> None:
-        self._pid = pid
+    Less often where asking takes long: whoever has much memory is not slowed down by its counting.
+    """
+
+    def __init__(self, measure: Callable[[], int], pause: float) -> None:
+        self._measure, self._pause = measure, pause
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._sample, daemon=True)
-        self.bytes = 0
+        self.bytes = measure()
 
-    def __enter__(self) -> PeakMemory:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -129,5 +133,15 @@ class PeakMemory:
         self._thread.join()
 
     def _sample(self) -> None:
-        while not self._done.wait(_SAMPLE_SECONDS):
-            self.bytes = max(self.bytes, memory(self._pid))
+        pause = self._pause
+        while not self._done.wait(pause):
+            begun = time.perf_counter()
+            self.bytes = max(self.bytes, self._measure())
+            pause = max(self._pause, 20 * (time.perf_counter() - begun))
+
+
+class PeakMemory(Peak):
+    """The highest `memory` of a process within a `with` block."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(lambda: memory(pid), _SAMPLE_SECONDS)

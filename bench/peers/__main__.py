@@ -47,7 +47,7 @@ RESULTS = _FOLDER / "results.json"
 
 def main(argv: list[str]) -> int:
     options = _options(argv)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # and clean up
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # servers and data go
     folder = Path(tempfile.mkdtemp(prefix="flightstore-peers-", dir=options.dir))
     folder.chmod(0o755)  # PostgreSQL's server is another user
     contest = Contest(folder, options.only or CONTESTANTS, quick=options.quick)
@@ -105,5 +105,4 @@ def _options(argv: list[str]) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # as by Ctrl-C: servers and data go
     sys.exit(main(sys.argv[1:]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -56,27 +55,9 @@ def disk(folder: Path) -> int:
     return sum(path.lstat().st_blocks * 512 for path in folder.rglob("*") if not path.is_symlink())
 
 
-class PeakMemory:
-    """The highest `memory` of some processes within a `with` block, sampled all the time."""
+class PeakMemory(processes.Peak):
+    """The highest `memory` of some processes within a `with` block."""
 
     def __init__(self, roots: Iterable[int]) -> None:
-        self._roots = list(roots)
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._sample, daemon=True)
-        self.bytes = memory(self._roots)
-
-    def __enter__(self) -> PeakMemory:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join()
-
-    def _sample(self) -> None:
-        pause = _SAMPLE_SECONDS
-        while not self._done.wait(pause):
-            begun = time.perf_counter()
-            self.bytes = max(self.bytes, memory(self._roots))
-            # Whoever has much memory is not slowed down by having it counted.
-            pause = max(_SAMPLE_SECONDS, 20 * (time.perf_counter() - begun))
+        listed = list(roots)
+        super().__init__(lambda: memory(listed), _SAMPLE_SECONDS)

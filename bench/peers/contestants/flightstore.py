@@ -114,11 +114,6 @@ class Flightstore(Live, Growth, Contestant):
     def write_late(self) -> None:
         self._put("late")
 
-    def _put(self, name: str) -> None:
-        with self._db.writer("trades") as writer:
-            for batch in inputs.batches(self.inputs, name):
-                writer.write(inputs.TRADED, batch)
-
     def trades(self) -> pl.DataFrame:
         return self._db.trades(inputs.TRADED)
 

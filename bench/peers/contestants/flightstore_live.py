@@ -32,6 +32,12 @@ class Feed:
             self._writer = self._db.writer("trades")
         return self._writer
 
+    def _put(self, name: str) -> None:
+        """All trades of a file, on a stream of their own; until they are durable."""
+        with self._db.writer("trades") as writer:
+            for batch in inputs.batches(self.inputs, name):
+                writer.write(inputs.TRADED, batch)
+
     def _hang_up(self) -> None:
         """Also of a server that is gone: what was sent is acknowledged, or not asked about."""
         writer, self._writer = self._writer, None
@@ -58,9 +64,7 @@ class Live(Feed):
         return self._db.candles(inputs.TRADED, "1m")
 
     def write_corrections(self) -> None:
-        with self._db.writer("trades") as writer:
-            for batch in inputs.batches(self.inputs, "corrections"):
-                writer.write(inputs.TRADED, batch)
+        self._put("corrections")
 
     def put_now(self) -> None:
         number = next(_IDS)

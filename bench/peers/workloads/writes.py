@@ -1,8 +1,7 @@
 """W3: 5 M trades put durably in batches of 50,000; the same again; then a tenth, late and shuffled.
 
 Each contestant begins anew for every round and is alone on the machine while it writes: what one
-does behind its acknowledgements must not be another's cost. W4 asks for minute candles of what was
-written, and W10 what it took of memory and disk, so both are measured here.
+does behind its acknowledgements must not be another's cost.
 """
 
 from __future__ import annotations

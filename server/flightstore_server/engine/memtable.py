@@ -2,7 +2,8 @@
 
 Appending is a list append. Sorting and merging happen when somebody reads or flushes, and their
 result replaces what it was made from, so a series written row by row costs each reader only what
-came since the last one. A view is three references: nothing in it ever changes.
+came since the last one. A view is a few references, and what it made of them; its rows never
+change.
 """
 
 from __future__ import annotations
